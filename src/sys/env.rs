@@ -1,0 +1,30 @@
+//! The environment of this process.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// One variable, where it is set to something.
+pub fn var(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// All variables that are valid text.
+pub fn vars() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// The running binary. The link names the inode, so it works even after the file was replaced by an update.
+pub fn own_binary() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+/// The running binary by the path it was started as, for commands that people read.
+pub fn own_binary_path() -> Option<PathBuf> {
+    std::env::current_exe().ok()
+}
+
+/// The folder for temporary files.
+pub fn temp_dir() -> PathBuf {
+    std::env::temp_dir()
+}

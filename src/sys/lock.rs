@@ -1,0 +1,59 @@
+//! Kernel locks (`flock`): a holder that dies frees its lock, so none is ever left behind.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// A held lock; dropping it, or dying, frees it.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Takes the lock alone, or says at once that it is held (`Kind::Busy`).
+pub fn exclusive(path: &Path) -> Result<Lock> {
+    take(path, File::try_lock)
+}
+
+/// Takes the lock together with other sharers, or says at once that somebody holds it alone.
+pub fn shared(path: &Path) -> Result<Lock> {
+    take(path, File::try_lock_shared)
+}
+
+fn take(path: &Path, attempt: impl Fn(&File) -> std::result::Result<(), TryLockError>) -> Result<Lock> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|e| Error::new(format!("cannot open the lock {}", path.display())).because(e))?;
+    match attempt(&file) {
+        Ok(()) => Ok(Lock { _file: file }),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::busy(format!("{} is held by another run", path.display())))
+        }
+        Err(TryLockError::Error(e)) => Err(Error::new(format!("cannot lock {}", path.display())).because(e)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Kind;
+
+    #[test]
+    fn a_second_holder_is_told_at_once_and_a_dropped_lock_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = exclusive(&path).unwrap();
+        assert_eq!(exclusive(&path).unwrap_err().kind(), Kind::Busy);
+        assert_eq!(shared(&path).unwrap_err().kind(), Kind::Busy);
+        drop(held);
+        let _one = shared(&path).unwrap();
+        let _two = shared(&path).unwrap();
+    }
+}

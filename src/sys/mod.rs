@@ -1,0 +1,13 @@
+//! The only room that touches the operating system: processes, files, clocks, locks, the network, the environment.
+//!
+//! Everything here is a thin, honest wrapper: it does one effect, reports the path or program it was about, and decides
+//! nothing. `clippy.toml` bans the wrapped functions everywhere else.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room is the wrapper")]
+
+pub mod clock;
+pub mod env;
+pub mod files;
+pub mod lock;
+pub mod net;
+pub mod proc;
+pub mod process;

@@ -1,0 +1,1 @@
+//! Processes that warmkeep did not start in this run, found through /proc.

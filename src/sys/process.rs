@@ -1,0 +1,245 @@
+//! One factory for every program that warmkeep starts and waits for: own process group, a hard timeout that ends the
+//! whole group, output kept up to a bound.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::clock::{Deadline, sleep};
+use crate::error::{Error, Result};
+
+/// The most that is kept of each output stream.
+const KEPT: usize = 1 << 20;
+
+/// A program to run to its end.
+#[derive(Debug, Clone)]
+pub struct Program {
+    argv: Vec<String>,
+    env: BTreeMap<String, String>,
+    dir: Option<PathBuf>,
+    stdin: Vec<u8>,
+    timeout: Duration,
+}
+
+/// How a program ended, with what it printed (at most 1 MiB of each stream: of a longer one, stdout's beginning and
+/// stderr's end are kept).
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// The exit code; 128 + n for signal n.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: Vec<u8>,
+    /// What it complained about.
+    pub stderr: Vec<u8>,
+    /// Whether stdout was longer than what was kept.
+    pub stdout_cut: bool,
+}
+
+impl Output {
+    /// The last lines a person would want to see: stderr's, or else stdout's.
+    pub fn complaint(&self) -> String {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        let stderr = text(&self.stderr);
+        let said = if stderr.is_empty() { text(&self.stdout) } else { stderr };
+        let lines: Vec<&str> = said.lines().collect();
+        lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+impl Program {
+    /// A program by its argv; the first word is looked up in `PATH`.
+    pub fn new(argv: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self {
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: BTreeMap::new(),
+            dir: None,
+            stdin: Vec::new(),
+            timeout: Duration::from_mins(1),
+        }
+    }
+
+    /// Adds to the environment.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.insert(name.into(), value.into());
+        self
+    }
+
+    /// Adds several to the environment.
+    #[must_use]
+    pub fn envs<'a>(mut self, vars: impl IntoIterator<Item = (&'a String, &'a String)>) -> Self {
+        self.env.extend(vars.into_iter().map(|(name, value)| (name.clone(), value.clone())));
+        self
+    }
+
+    /// Where it runs.
+    #[must_use]
+    pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// What it reads.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// How long it may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Its name, for messages. Arguments may hold what should not be shown, so they are left out.
+    pub fn name(&self) -> &str {
+        self.argv.first().map_or("", String::as_str)
+    }
+
+    /// Runs it to its end, whatever its exit code. An error: it could not be started, or it ran out of time.
+    pub fn run(&self) -> Result<Output> {
+        let mut child = self.start()?;
+        let group = Pid::from_child(&child);
+        if let Some(mut stdin) = child.stdin.take() {
+            let bytes = self.stdin.clone();
+            // A program that does not read its input is no error.
+            std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+        }
+        let stdout = child.stdout.take().map(|pipe| drain(pipe, false));
+        let stderr = child.stderr.take().map(|pipe| drain(pipe, true));
+        let deadline = Deadline::after(self.timeout);
+        let status = wait(&mut child, deadline);
+        // Whatever it left running in its group ends with it, in either case.
+        let _ = kill_process_group(group, Signal::KILL);
+        let Some(status) =
+            status.map_err(|e| Error::new(format!("cannot wait for {}", self.name())).because(e))?
+        else {
+            let _ = child.wait();
+            return Err(Error::new(format!(
+                "{} did not end within {:?} and was killed",
+                self.name(),
+                self.timeout
+            ))
+            .remedy("look at what it waits for, or raise its timeout"));
+        };
+        let (stdout, stdout_cut) = stdout.map(collect).unwrap_or_default();
+        let (stderr, _) = stderr.map(collect).unwrap_or_default();
+        Ok(Output { code: code(status), stdout, stderr, stdout_cut })
+    }
+
+    /// Runs it and takes any exit code but 0 as an error that carries its complaint.
+    pub fn run_ok(&self) -> Result<Output> {
+        let output = self.run()?;
+        if output.code == 0 {
+            return Ok(output);
+        }
+        let complaint = output.complaint();
+        let said = if complaint.is_empty() { "it printed nothing".to_owned() } else { complaint };
+        Err(Error::new(format!("{} ended with exit code {}: {said}", self.name(), output.code)))
+    }
+
+    fn start(&self) -> Result<Child> {
+        let Some((program, args)) = self.argv.split_first() else {
+            return Err(Error::new("there is no program to run: the argv list is empty"));
+        };
+        let mut command = Command::new(program);
+        command.args(args).envs(&self.env).process_group(0);
+        command.stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        command.spawn().map_err(|e| {
+            Error::new(format!("cannot start {program}"))
+                .because(e)
+                .remedy(format!("install {program}, or put its folder into PATH"))
+        })
+    }
+}
+
+fn wait(child: &mut Child, deadline: Deadline) -> std::io::Result<Option<ExitStatus>> {
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if deadline.passed() {
+            return Ok(None);
+        }
+        sleep(pause.min(deadline.left()));
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+type Drained = mpsc::Receiver<(Vec<u8>, bool)>;
+
+fn drain(mut pipe: impl Read + Send + 'static, keep_end: bool) -> Drained {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut kept = Vec::new();
+        let mut cut = false;
+        let mut buffer = [0_u8; 8192];
+        while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+            kept.extend_from_slice(&buffer[..count]);
+            if keep_end && kept.len() > 2 * KEPT {
+                kept.drain(..kept.len() - KEPT);
+                cut = true;
+            } else if !keep_end && kept.len() > KEPT {
+                kept.truncate(KEPT);
+                cut = true;
+            }
+        }
+        // Nobody listens when the program was given up.
+        let _ = sender.send((kept, cut));
+    });
+    receiver
+}
+
+/// A daemon that the program left behind may hold the pipe open for ever: what came within a moment is what counts.
+fn collect(drained: Drained) -> (Vec<u8>, bool) {
+    drained.recv_timeout(Duration::from_secs(2)).unwrap_or_default()
+}
+
+fn code(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn output_and_code_come_back() {
+        let output = Program::new(["sh", "-c", "cat; echo bad >&2; exit 3"]).stdin("hello").run().unwrap();
+        assert_eq!((output.code, output.stdout.as_slice()), (3, b"hello".as_slice()));
+        assert_eq!(output.complaint(), "bad");
+    }
+
+    #[test]
+    fn a_program_out_of_time_is_killed_with_its_children() {
+        let watch = super::super::clock::Stopwatch::start();
+        let slow = Program::new(["sh", "-c", "sleep 60 & sleep 60"]).timeout(Duration::from_millis(100));
+        assert!(slow.run().unwrap_err().to_string().contains("did not end within"));
+        assert!(watch.elapsed() < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_missing_program_names_itself_and_the_remedy() {
+        let error = Program::new(["warmkeep-no-such-program"]).run().unwrap_err();
+        assert!(error.hint().unwrap().contains("PATH"), "{error}");
+    }
+
+    #[test]
+    fn endless_output_is_bounded() {
+        let output = Program::new(["sh", "-c", "head -c 5000000 /dev/zero"]).run().unwrap();
+        assert_eq!((output.stdout.len(), output.stdout_cut), (KEPT, true));
+    }
+}

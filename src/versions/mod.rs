@@ -1,0 +1,3 @@
+//! Versions.
+mod version;
+pub use version::{Invalid, Parsed, Step, Upstream, Version};
