@@ -31,6 +31,19 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     read_if_exists(path, limit)?.ok_or_else(|| failed("open", path, ErrorKind::NotFound.into()))
 }
 
+/// The first `limit` bytes of a regular file, links followed, lossily as text; `None` where there is none.
+pub fn read_head(path: &Path, limit: u64) -> Result<Option<String>> {
+    // A fifo would block the reader for ever.
+    if !facts_followed(path)?.is_some_and(|facts| facts.is_file) {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(limit).read_to_end(&mut bytes))
+        .map_err(|e| failed("read", path, e))?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// The last `limit` bytes of a file, lossily as text; empty where there is none.
 pub fn read_tail(path: &Path, limit: u64) -> String {
     use std::io::{Seek, SeekFrom};

@@ -1,3 +1,9 @@
-//! Versions.
+//! Versions: how they are ordered, where they are listed, and which one may be taken unattended.
+//!
+//! [`source::list`] asks the outside, [`gate::choose`] is pure and decides over what was listed.
+
+pub mod gate;
+pub mod source;
 mod version;
+
 pub use version::{Invalid, Parsed, Step, Upstream, Version};

@@ -53,7 +53,8 @@ impl Version {
         self.bare() == other.bare()
     }
 
-    fn bare(&self) -> &str {
+    /// The spelling without that `v`.
+    pub(super) fn bare(&self) -> &str {
         let rest = self.0.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         rest.unwrap_or(&self.0)
     }
