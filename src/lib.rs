@@ -2,5 +2,7 @@
 
 pub mod config;
 pub mod error;
+pub mod health;
+mod percent;
 pub mod sys;
 pub mod versions;

@@ -7,6 +7,7 @@
 pub mod clock;
 pub mod env;
 pub mod files;
+pub mod http;
 pub mod lock;
 pub mod net;
 pub mod proc;

@@ -1,6 +1,7 @@
 //! What git is given as a remote: checked, and parted from its credentials.
 
 use crate::error::{Error, Result};
+use crate::percent::decoded;
 
 /// A remote that is safe to give to git.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,21 +74,6 @@ fn is_transport_helper(url: &str) -> bool {
 
 fn is_scp_like(url: &str) -> bool {
     url.split_once(':').is_some_and(|(host, _)| !host.is_empty() && !host.contains('/'))
-}
-
-/// Undoes percent-encoding; what is not well encoded stays as it is.
-fn decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let escaped = after
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok());
-        bytes.push(escaped.unwrap_or(*first));
-        rest = if escaped.is_some() { &after[2..] } else { after };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
