@@ -1,5 +1,6 @@
 //! Tests against real repositories on this host.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,11 +29,22 @@ impl Repository {
         self.dir.path().join("cache").join("tags")
     }
 
+    /// Whatever git is told by whoever runs the tests, a hook perhaps, is not for this repository.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let path = self.path().display().to_string();
+        let vars = [
+            ("GIT_CONFIG_NOSYSTEM", "1".to_owned()),
+            ("GIT_CONFIG_GLOBAL", "/dev/null".to_owned()),
+            ("GIT_DIR", format!("{path}/.git")),
+            ("GIT_WORK_TREE", path),
+        ];
+        vars.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
     fn git(&self, args: &[&str]) {
         let who = ["-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "tag.gpgSign=false"];
         Program::new(["git"].iter().chain(&who).chain(args).copied())
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .envs(&self.environment())
             .dir(self.path())
             .run_ok()
             .unwrap();
@@ -45,7 +57,7 @@ impl Repository {
         let run = |date: &str, args: &[&str]| {
             let script = "GIT_COMMITTER_DATE=$0 GIT_AUTHOR_DATE=$0 exec git -c user.name=t -c user.email=t@e.org \"$@\"";
             Program::new(["sh", "-c", script, date].iter().chain(args).copied())
-                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .envs(&self.environment())
                 .dir(self.path())
                 .run_ok()
                 .unwrap();
