@@ -8,6 +8,8 @@ pub mod clock;
 pub mod env;
 pub mod files;
 pub mod lock;
+pub mod mounts;
 pub mod net;
 pub mod proc;
 pub mod process;
+pub mod tree;
