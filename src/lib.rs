@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod error;
+pub mod snapshot;
 pub mod sys;
 pub mod versions;

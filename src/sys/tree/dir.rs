@@ -24,6 +24,18 @@ pub struct Dir {
     path: PathBuf,
 }
 
+/// What a file system without reflinks, or without room to try one, says.
+const NO_REFLINK: [Errno; 8] = [
+    Errno::OPNOTSUPP,
+    Errno::XDEV,
+    Errno::INVAL,
+    Errno::NOSYS,
+    Errno::NOTTY,
+    Errno::PERM,
+    Errno::NOSPC,
+    Errno::DQUOT,
+];
+
 /// How a rename treats what is at its goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rename {
@@ -45,7 +57,7 @@ pub enum Renamed {
 }
 
 impl Dir {
-    /// Opens a folder by its path. Links on the way are followed, a link at its end is not.
+    /// Opens a folder by its path, which is trusted: links in it are followed.
     pub fn open(path: &Path) -> Result<Self> {
         Self::open_raw(path).map_err(|e| failed("open the folder", path, e))
     }
@@ -60,7 +72,7 @@ impl Dir {
     }
 
     fn open_raw(path: &Path) -> Result<Self, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self { fd: openat(CWD, path, flags, Mode::empty())?, path: path.to_owned() })
     }
 
@@ -244,10 +256,7 @@ impl Dir {
         self.remove(two)?;
         match tried {
             Ok(()) => Ok(true),
-            Err(
-                Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::NOTTY | Errno::PERM,
-            ) => Ok(false),
-            Err(Errno::NOSPC | Errno::DQUOT) => Ok(false),
+            Err(errno) if NO_REFLINK.contains(&errno) => Ok(false),
             Err(errno) => Err(failed("try out reflinks in", &self.path, errno)),
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn portrait(root: &Path) -> BTreeMap<PathBuf, Portrait> {
         }
         found.insert(name, one(&path, &meta));
         if meta.is_dir() {
-            todo.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+            todo.extend(children(&path));
         }
     }
     for mut names in inodes.into_values().filter(|names| names.len() > 1) {
@@ -69,11 +69,22 @@ fn one(path: &Path, meta: &Metadata) -> Portrait {
     }
 }
 
-fn content(path: &Path) -> Vec<u8> {
+/// Opened so that looking does not move the access time.
+fn quietly(path: &Path) -> fs::File {
     let flags = i32::try_from(rustix::fs::OFlags::NOATIME.bits()).unwrap();
+    fs::OpenOptions::new().read(true).custom_flags(flags).open(path).unwrap()
+}
+
+fn children(path: &Path) -> Vec<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let names = rustix::fs::Dir::new(quietly(path)).unwrap().map(|entry| entry.unwrap());
+    let names = names.map(|entry| std::ffi::OsStr::from_bytes(entry.file_name().to_bytes()).to_owned());
+    names.filter(|name| name != "." && name != "..").map(|name| path.join(name)).collect()
+}
+
+fn content(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let opened = fs::OpenOptions::new().read(true).custom_flags(flags).open(path);
-    opened.unwrap().read_to_end(&mut bytes).unwrap();
+    quietly(path).read_to_end(&mut bytes).unwrap();
     bytes
 }
 
