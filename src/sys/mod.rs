@@ -5,10 +5,16 @@
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this room is the wrapper")]
 
 pub mod clock;
+pub mod daemon;
 pub mod env;
+pub mod fault;
 pub mod files;
+pub mod hash;
 pub mod http;
 pub mod lock;
+pub mod mounts;
 pub mod net;
 pub mod proc;
 pub mod process;
+pub mod random;
+pub mod tree;
