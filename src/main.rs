@@ -1,2 +1,7 @@
-//! Parse, run, exit code.
-fn main() {}
+//! Parse → run → exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(warmkeep::cli::main())
+}

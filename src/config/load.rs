@@ -112,11 +112,14 @@ fn judge(
 fn root(file: usize, source: &Source) -> Result<Node<'_>, syntax::Broken> {
     let whole = super::source::Span { file, start: 0, end: 0 };
     let root = spanned::read(file, source).map_err(|error| (whole, Problem::new(error.to_string())))?;
-    if matches!(root.kind, Kind::Object(_)) {
-        return Ok(root);
+    match root.kind {
+        Kind::Object(_) => Ok(root),
+        _ => {
+            let problem =
+                Problem::new(format!("expected an object, found {}", root.noun())).expected("an object");
+            Err((root.mark(), problem.remedy("Begin with {\"schema\": 1}.")))
+        }
     }
-    let problem = Problem::new(format!("expected an object, found {}", root.noun())).expected("an object");
-    Err((root.mark(), problem.remedy("Begin with {\"schema\": 1}.")))
 }
 
 /// A file for a newer warmkeep; what else it holds cannot be judged.
@@ -146,12 +149,14 @@ fn judge_tree(
         found.extend(report.into_found());
         return Err(found);
     }
-    if let Ok(config) = wire::Config::deserialize(&value) {
-        return resolve::resolve(config, report);
+    match wire::Config::deserialize(&value) {
+        Ok(config) => resolve::resolve(config, report),
+        Err(_) => {
+            found.extend(report.into_found());
+            found.push(misfit(sources, tree, value));
+            Err(found)
+        }
     }
-    found.extend(report.into_found());
-    found.push(misfit(sources, tree, value));
-    Err(found)
 }
 
 /// Where the wire types refuse what the shape let through.

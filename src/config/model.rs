@@ -599,3 +599,51 @@ pub enum WebhookFormat {
     /// As Slack and Mattermost take it.
     Slack,
 }
+
+impl App {
+    /// An app that left the configuration: enough of one to stop it and to take a last snapshot.
+    pub fn undeclared(name: &str, volumes: &[PathBuf]) -> Self {
+        Self {
+            name: name.to_owned(),
+            driver: Driver::Process(Process {
+                command: Vec::new(),
+                prepare: Vec::new(),
+                env: BTreeMap::new(),
+                working_directory: None,
+                stop_signal: 15,
+                stop_timeout: Duration::from_secs(30),
+            }),
+            data: (!volumes.is_empty()).then(|| Data {
+                paths: volumes.to_vec(),
+                discover: false,
+                exclude: Vec::new(),
+            }),
+            versions: Versions {
+                source: Source::List { versions: Vec::new() },
+                policy: Policy::None,
+                order: Order::Semver,
+                min_age: Duration::ZERO,
+                hold_notes: Vec::new(),
+                deny: Vec::new(),
+                pin: None,
+            },
+            health: Health {
+                checks: BTreeMap::new(),
+                interval: Duration::from_secs(1),
+                timeout: Duration::from_secs(2 * 60),
+                passes: 1,
+                soak: Duration::ZERO,
+            },
+            after: Vec::new(),
+            hooks: Hooks::default(),
+            timeouts: Timeouts {
+                prefetch: Duration::from_secs(30 * 60),
+                deploy: Duration::from_secs(10 * 60),
+                stop: Duration::from_secs(2 * 60),
+                gone: Duration::from_secs(2 * 60),
+            },
+            snapshots: Retention { keep_last: 1, keep_daily: 0, keep_weekly: 0, max_bytes: u64::MAX },
+            isolation: None,
+        }
+    }
+}

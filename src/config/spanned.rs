@@ -1,4 +1,4 @@
-//! JSON with positions: a tree whose every node knows where it stands. `serde_json` does the parsing; the raw slices that
+//! JSON with positions: a tree whose every node knows where it stands. serde_json does the parsing; the raw slices that
 //! it hands out lie in the text itself, so an offset is the distance between two addresses.
 
 use std::borrow::Cow;
@@ -180,15 +180,6 @@ impl Node<'_> {
         let Kind::Object(members) = &self.kind else { return None };
         let first = members.partition_point(|member| member.key.as_ref() < key);
         members.get(first).filter(|member| member.key == key)
-    }
-
-    /// Whether a path of keys leads to something.
-    pub(super) fn has(&self, steps: &[Step<'_>]) -> bool {
-        let found = steps.iter().try_fold(self, |here, step| match step {
-            Step::Key(key) => here.member(key).map(|member| &member.value),
-            Step::Item(_) => None,
-        });
-        found.is_some()
     }
 
     /// Where a path leads: to a plain value itself, to the key of a composite one, and where the path leads beyond what

@@ -45,7 +45,7 @@ pub(super) fn check(file: usize, source: &Source) -> Option<Broken> {
     Some((span, explained(&error, source, here)))
 }
 
-/// `serde_json` counts columns in bytes, and 0 is the break before the line.
+/// serde_json counts columns in bytes, and 0 is the break before the line.
 fn offset(source: &Source, line: usize, column: usize) -> usize {
     let mut offset = (source.line_start(line) + column.saturating_sub(1)).min(source.text.len());
     while !source.text.is_char_boundary(offset) {
@@ -90,7 +90,7 @@ fn explained(error: &serde_json::Error, source: &Source, here: Option<char>) -> 
 }
 
 /// Reads everything and keeps nothing. Unlike skipping, this looks into every string and number, and stops at
-/// `serde_json`'s limit of nesting.
+/// serde_json's limit of nesting.
 struct WellFormed;
 
 impl<'de> Deserialize<'de> for WellFormed {

@@ -101,6 +101,12 @@ pub fn sync_dir(path: &Path) -> Result<()> {
     File::open(path).and_then(|dir| dir.sync_all()).map_err(|e| failed("sync", path, e))
 }
 
+/// Writes out everything that the file system of `path` still holds in memory.
+pub fn sync_filesystem(path: &Path) -> Result<()> {
+    let file = File::open(path).map_err(|e| failed("open", path, e))?;
+    rustix::fs::syncfs(&file).map_err(|e| failed("sync the file system of", path, e.into()))
+}
+
 /// Makes a folder and its parents, 0700 where it makes them.
 pub fn create_dir_private(path: &Path) -> Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| failed("create", path, e))
@@ -118,6 +124,14 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
         .collect::<Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
+}
+
+/// A folder for temporary files, removed with all in it when it is dropped.
+pub fn temporary_dir(prefix: &str) -> Result<tempfile::TempDir> {
+    tempfile::Builder::new()
+        .prefix(prefix)
+        .tempdir()
+        .map_err(|e| Error::new("cannot make a temporary folder").because(e))
 }
 
 /// Renames within one file system.

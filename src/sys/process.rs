@@ -60,7 +60,7 @@ impl Program {
             env: BTreeMap::new(),
             dir: None,
             stdin: Vec::new(),
-            timeout: Duration::from_mins(1),
+            timeout: Duration::from_secs(60),
         }
     }
 
@@ -130,8 +130,8 @@ impl Program {
             ))
             .remedy("look at what it waits for, or raise its timeout"));
         };
-        let (stdout, stdout_cut) = stdout.map(collect).unwrap_or_default();
-        let (stderr, _) = stderr.map(collect).unwrap_or_default();
+        let (stdout, stdout_cut) = stdout.as_ref().map(collect).unwrap_or_default();
+        let (stderr, _) = stderr.as_ref().map(collect).unwrap_or_default();
         Ok(Output { code: code(status), stdout, stderr, stdout_cut })
     }
 
@@ -144,6 +144,13 @@ impl Program {
         let complaint = output.complaint();
         let said = if complaint.is_empty() { "it printed nothing".to_owned() } else { complaint };
         Err(Error::new(format!("{} ended with exit code {}: {said}", self.name(), output.code)))
+    }
+
+    /// Starts it and leaves it running, its output unread.
+    pub fn start_in_background(&self) -> Result<Background> {
+        let mut child = self.start()?;
+        drop((child.stdout.take(), child.stderr.take()));
+        Ok(Background { child })
     }
 
     fn start(&self) -> Result<Child> {
@@ -162,6 +169,21 @@ impl Program {
                 .because(e)
                 .remedy(format!("install {program}, or put its folder into PATH"))
         })
+    }
+}
+
+/// A program that was left running.
+#[derive(Debug)]
+pub struct Background {
+    child: Child,
+}
+
+impl Background {
+    /// Kills it (SIGKILL, it alone) and waits until it has ended.
+    pub fn kill(&mut self) -> Result<()> {
+        let failed = |e| Error::new("cannot end a program").because(e);
+        self.child.kill().map_err(failed)?;
+        self.child.wait().map(drop).map_err(failed)
     }
 }
 
@@ -204,7 +226,7 @@ fn drain(mut pipe: impl Read + Send + 'static, keep_end: bool) -> Drained {
 }
 
 /// A daemon that the program left behind may hold the pipe open for ever: what came within a moment is what counts.
-fn collect(drained: Drained) -> (Vec<u8>, bool) {
+fn collect(drained: &Drained) -> (Vec<u8>, bool) {
     drained.recv_timeout(Duration::from_secs(2)).unwrap_or_default()
 }
 

@@ -1,0 +1,233 @@
+//! Alerts: one file a cause, for a person, with the exact command that answers it.
+
+pub mod redact;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::record::document::{self, SCHEMA};
+use crate::record::id::RunId;
+use crate::record::layout::Layout;
+use crate::sys::{clock, files, hash};
+use crate::versions::Version;
+
+/// What an alert is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// A version was refused by the safety gate.
+    Hold,
+    /// A version failed and was taken back.
+    Rollback,
+    /// A rollback failed.
+    Stuck,
+    /// An interrupted transaction was finished.
+    Recovered,
+    /// Something could not be done.
+    Failed,
+}
+
+/// How urgent it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Look at it today.
+    Warning,
+    /// An app is down, or may be.
+    Critical,
+}
+
+impl Kind {
+    /// The word in file names and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Rollback => "rollback",
+            Self::Stuck => "stuck",
+            Self::Recovered => "recovered",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// How urgent it is.
+    pub fn severity(self) -> Severity {
+        match self {
+            Self::Hold | Self::Recovered => Severity::Info,
+            Self::Rollback | Self::Failed => Severity::Warning,
+            Self::Stuck => Severity::Critical,
+        }
+    }
+
+    /// What was settled once is told once; what goes on failing is told again after the dedupe time.
+    fn is_told_once(self) -> bool {
+        matches!(self, Self::Hold)
+    }
+}
+
+/// One alert as it stands in its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Alert {
+    /// Schema of the document.
+    pub schema: u64,
+    /// Its id; sorts by time.
+    pub id: RunId,
+    /// When.
+    pub at: Timestamp,
+    /// What it is about.
+    pub kind: Kind,
+    /// How urgent.
+    pub severity: Severity,
+    /// The app.
+    pub app: String,
+    /// The version in question.
+    pub version: Option<Version>,
+    /// One line.
+    pub title: String,
+    /// The whole story: causes, notes, last log lines.
+    pub body: String,
+    /// The command that answers it; null where nothing is to be done.
+    pub command: Option<String>,
+    /// Equal keys are one cause.
+    pub dedupe_key: String,
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// What it is about.
+    pub kind: Kind,
+    /// The app.
+    pub app: String,
+    /// The version in question.
+    pub version: Option<Version>,
+    /// What tells one cause from another, beside kind, app and version.
+    pub cause_key: String,
+    /// One line.
+    pub title: String,
+    /// The whole story.
+    pub body: String,
+    /// The command that answers it.
+    pub command: Option<String>,
+}
+
+impl News {
+    fn key(&self) -> String {
+        let version = self.version.as_ref().map_or("-", Version::as_str);
+        format!("{}/{}/{version}/{}", self.kind.word(), self.app, self.cause_key)
+    }
+}
+
+/// Writes an alert, unless the same cause was told already; says whether it did.
+pub fn raise(layout: &Layout, news: News, dedupe: std::time::Duration) -> Result<bool> {
+    let key = news.key();
+    let name = file_name(&news, &key);
+    let path = layout.alerts().join(&name);
+    let seen = layout.alerts().join("seen").join(&name);
+    let now = clock::now();
+    if is_told(&path, &news, now, dedupe)? || is_told(&seen, &news, now, dedupe)? {
+        return Ok(false);
+    }
+    let alert = Alert {
+        schema: SCHEMA,
+        id: RunId::new()?,
+        at: now,
+        kind: news.kind,
+        severity: news.kind.severity(),
+        app: news.app,
+        version: news.version,
+        title: news.title,
+        body: news.body,
+        command: news.command,
+        dedupe_key: key,
+    };
+    document::write(&path, &alert)?;
+    tracing::info!(name: "alert.raised", app = alert.app, kind = alert.kind.word(), title = alert.title);
+    Ok(true)
+}
+
+fn is_told(path: &std::path::Path, news: &News, now: Timestamp, dedupe: std::time::Duration) -> Result<bool> {
+    let Some(facts) = files::facts(path)? else { return Ok(false) };
+    let age = now.as_second().saturating_sub(facts.mtime);
+    Ok(news.kind.is_told_once() || age < i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX))
+}
+
+/// The name follows from the cause, so that telling it twice is seen without reading the folder.
+fn file_name(news: &News, key: &str) -> String {
+    let digest = hash::short(key.as_bytes(), 6);
+    format!("{}-{}-{digest}.json", news.kind.word(), news.app)
+}
+
+/// The open alerts, oldest first, and the files that could not be read.
+pub fn list(layout: &Layout) -> Result<(Vec<Alert>, Vec<String>)> {
+    let mut alerts = Vec::new();
+    let mut unreadable = Vec::new();
+    for path in files::list(&layout.alerts())? {
+        if path.extension().is_none_or(|e| e != "json") {
+            continue;
+        }
+        match document::read::<Alert>(&path) {
+            Ok(alert) => alerts.extend(alert),
+            Err(e) => unreadable.push(e.chain()),
+        }
+    }
+    alerts.sort_by(|a: &Alert, b: &Alert| a.id.cmp(&b.id));
+    Ok((alerts, unreadable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::Host;
+    use std::time::Duration;
+
+    fn layout(dir: &std::path::Path) -> Layout {
+        let layout = Layout::new(&Host { state_dir: dir.to_owned(), runtime_dir: dir.join("run") });
+        layout.create().unwrap();
+        layout
+    }
+
+    fn news(kind: Kind) -> News {
+        News {
+            kind,
+            app: "notes".into(),
+            version: Some(Version::new("2.0.0").unwrap()),
+            cause_key: "policy".into(),
+            title: "notes 2.0.0 is held".into(),
+            body: "a major step".into(),
+            command: Some("warmkeep approve notes 2.0.0".into()),
+        }
+    }
+
+    #[test]
+    fn a_hold_is_told_once_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = layout(dir.path());
+        assert!(raise(&layout, news(Kind::Hold), Duration::ZERO).unwrap());
+        assert!(!raise(&layout, news(Kind::Hold), Duration::ZERO).unwrap());
+    }
+
+    #[test]
+    fn a_failure_is_told_again_after_the_dedupe_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = layout(dir.path());
+        assert!(raise(&layout, news(Kind::Failed), Duration::from_secs(86_400)).unwrap());
+        assert!(!raise(&layout, news(Kind::Failed), Duration::from_secs(86_400)).unwrap());
+        assert!(raise(&layout, news(Kind::Failed), Duration::ZERO).unwrap());
+    }
+
+    #[test]
+    fn an_alert_that_was_seen_is_not_told_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = layout(dir.path());
+        raise(&layout, news(Kind::Hold), Duration::ZERO).unwrap();
+        let open = files::list(&layout.alerts()).unwrap();
+        let file = open.iter().find(|p| p.extension().is_some_and(|e| e == "json")).unwrap();
+        files::rename(file, &layout.alerts().join("seen").join(file.file_name().unwrap())).unwrap();
+        assert!(!raise(&layout, news(Kind::Hold), Duration::ZERO).unwrap());
+        assert!(list(&layout).unwrap().0.is_empty());
+    }
+}

@@ -1,0 +1,33 @@
+//! Verbs that warmkeep starts itself with. They are hidden, and no one's interface.
+
+use clap::Subcommand;
+
+use crate::demo;
+use crate::driver::supervise;
+use crate::error::Result;
+use crate::sys::daemon;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Supervise one process; orders come on stdin.
+    #[command(hide = true)]
+    InternalSupervise,
+    /// Become a program.
+    #[command(hide = true)]
+    InternalLaunch {
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        argv: Vec<String>,
+    },
+    /// The app that the demo keeps warm.
+    #[command(hide = true)]
+    DemoApp(demo::app::Options),
+}
+
+pub(super) fn run(verb: &Verb) -> Result<u8> {
+    match verb {
+        Verb::InternalSupervise => supervise::supervise().map(|()| 0),
+        Verb::InternalLaunch { argv } => Err(daemon::become_program(argv)),
+        Verb::DemoApp(options) => demo::app::run(options).map(|()| 0),
+    }
+}

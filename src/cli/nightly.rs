@@ -1,0 +1,28 @@
+//! `nightly`: the whole night, under the host lock.
+
+use clap::Args;
+
+use super::{Session, converge};
+use crate::engine::schedule;
+use crate::error::Result;
+use crate::plan::order::Selection;
+use crate::record::document;
+use crate::sys::lock;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How many apps are worked on at once.
+    #[arg(long, value_name = "N", default_value_t = schedule::JOBS)]
+    jobs: usize,
+}
+
+pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
+    let config = session.config()?;
+    let ctx = session.context(&config)?;
+    ctx.layout.create()?;
+    let _alone = lock::exclusive(&ctx.layout.host_lock()).map_err(schedule::host_is_busy)?;
+    let everything = Selection { wanted: config.apps.keys().cloned().collect(), ..Selection::default() };
+    let report = schedule::run_locked(&ctx, &everything, options.jobs)?;
+    document::write(&ctx.layout.runs().join(format!("{}.json", report.run)), &report)?;
+    converge::show(session, &report)
+}

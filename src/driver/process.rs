@@ -1,0 +1,299 @@
+//! The embedded driver: one supervised process an app, on any Linux.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::supervise::{self, OWNER, Orders, ProcessRecord};
+use super::{Convergence, Current, Driver, Placeholders, Up};
+use crate::config::model::{App, Process, Source};
+use crate::error::{Error, Result};
+use crate::record::document;
+use crate::record::layout::AppLayout;
+use crate::sys::proc::{self, Mark};
+use crate::sys::process::Program;
+use crate::sys::{files, hash};
+use crate::versions::Version;
+
+/// The variable that marks programs which warmkeep runs for an app: `prepare`, hooks, checks.
+pub const HELPER: &str = "WARMKEEP_HELPER";
+
+/// How long a supervisor has to notice by itself that its app has ended.
+const SUPERVISOR_GRACE: Duration = Duration::from_secs(1);
+
+/// Runs one app as a process of its own.
+#[derive(Debug)]
+pub struct ProcessDriver<'a> {
+    app: &'a App,
+    spec: &'a Process,
+    layout: &'a AppLayout,
+    owner: String,
+}
+
+impl<'a> ProcessDriver<'a> {
+    /// The driver of one app.
+    pub fn new(app: &'a App, spec: &'a Process, layout: &'a AppLayout) -> Self {
+        Self { app, spec, layout, owner: owner(layout) }
+    }
+
+    fn record(&self) -> Result<Option<ProcessRecord>> {
+        document::read(&self.layout.process_record())
+    }
+
+    fn release(&self, version: &Version) -> PathBuf {
+        match &self.app.versions.source {
+            Source::Directory { path } => path.join(version.as_str()),
+            _ => self.layout.releases().join(version.as_str()),
+        }
+    }
+
+    fn owns_releases(&self) -> bool {
+        !matches!(self.app.versions.source, Source::Directory { .. })
+    }
+
+    fn data(&self) -> Option<&Path> {
+        self.app.data.as_ref()?.paths.first().map(PathBuf::as_path)
+    }
+
+    fn placeholders<'b>(&'b self, version: &'b Version, release: &'b Path) -> Placeholders<'b> {
+        Placeholders { app: &self.app.name, version, release, data: self.data() }
+    }
+
+    fn orders(&self, version: &Version) -> Result<Orders> {
+        let release = self.release(version);
+        let fill = self.placeholders(version, &release);
+        let dir = self.directory(&fill, &release);
+        let mut argv = fill.fill_all(&self.spec.command);
+        if let Some(program) = argv.first_mut() {
+            *program = resolve(program, &dir)?;
+        }
+        Ok(Orders {
+            app: self.app.name.clone(),
+            version: version.clone(),
+            argv,
+            env: fill.fill_env(&self.spec.env),
+            dir,
+            log: self.layout.output_log(),
+            record: self.layout.process_record(),
+            owner: self.owner.clone(),
+            stop_signal: self.spec.stop_signal,
+            stop_timeout_ms: u64::try_from(self.spec.stop_timeout.as_millis()).unwrap_or(u64::MAX),
+            spec: self.spec_digest(),
+        })
+    }
+
+    fn directory(&self, fill: &Placeholders<'_>, release: &Path) -> PathBuf {
+        match &self.spec.working_directory {
+            Some(dir) => PathBuf::from(fill.fill(dir)),
+            None if files::is_dir(release) => release.to_owned(),
+            None => PathBuf::from("/"),
+        }
+    }
+
+    /// A digest of how the process is configured: a secret in its environment cannot be read back from it.
+    fn spec_digest(&self) -> String {
+        let text = format!("{:?} {:?} {:?}", self.spec.command, self.spec.env, self.spec.working_directory);
+        hash::short(text.as_bytes(), 8)
+    }
+
+    fn prepare(&self, version: &Version, release: &Path) -> Result<()> {
+        let aside = self.layout.releases().join(format!(".preparing-{version}"));
+        files::remove_tree(&aside)?;
+        files::create_dir_private(&aside)?;
+        let prepared = self.run_prepare(version, &aside).and_then(|()| {
+            files::sync_filesystem(&aside)?;
+            files::rename(&aside, release)?;
+            files::sync_dir(&self.layout.releases())
+        });
+        if prepared.is_err() {
+            files::remove_tree(&aside)?;
+        }
+        prepared
+    }
+
+    fn run_prepare(&self, version: &Version, aside: &Path) -> Result<()> {
+        if self.spec.prepare.is_empty() {
+            return Ok(());
+        }
+        let fill = self.placeholders(version, aside);
+        Program::new(fill.fill_all(&self.spec.prepare))
+            .envs(&fill.fill_env(&self.spec.env))
+            .env(HELPER, &self.owner)
+            .dir(aside)
+            .timeout(self.app.timeouts.prefetch)
+            .run_ok()
+            .map(drop)
+            .map_err(|e| Error::new(format!("`prepare` of {version} failed")).because(e))
+    }
+
+    fn mark(variable: &str, record: Option<&ProcessRecord>) -> Result<Vec<proc::Identity>> {
+        let session =
+            record.filter(|r| r.supervisor.is_alive() || r.main.is_alive()).map(|r| r.supervisor.pid);
+        proc::marked(Mark { session, variable })
+    }
+
+    fn owner_variable(&self) -> String {
+        format!("{OWNER}={}", self.owner)
+    }
+
+    fn ended(&self, record: &ProcessRecord) -> String {
+        let how = record.ended.as_ref().map_or_else(
+            || "it ended without a word".to_owned(),
+            |ended| format!("it ended with {}", exit_word(ended.code)),
+        );
+        match self.recent_logs(5).as_slice() {
+            [] => how,
+            lines => format!("{how}; its last lines: {}", lines.join(" | ")),
+        }
+    }
+}
+
+impl Driver for ProcessDriver<'_> {
+    fn current(&self) -> Result<Current> {
+        let Some(record) = self.record()? else {
+            return Ok(Current { version: None, up: Up::No("it was not started since boot".into()) });
+        };
+        let up = if record.main.is_alive() { Up::Yes } else { Up::No(self.ended(&record)) };
+        Ok(Current { version: Some(record.version), up })
+    }
+
+    fn has_drifted(&self) -> Result<bool> {
+        Ok(self.record()?.is_some_and(|record| record.main.is_alive() && record.spec != self.spec_digest()))
+    }
+
+    fn prefetch(&self, version: &Version) -> Result<()> {
+        let release = self.release(version);
+        if files::exists(&release) {
+            return Ok(());
+        }
+        if self.owns_releases() {
+            files::create_dir_private(&self.layout.releases())?;
+            return self.prepare(version, &release);
+        }
+        Err(Error::new(format!("the release {} is not there", release.display()))
+            .remedy("put it back, or let the next converge choose from what is there"))
+    }
+
+    fn deploy(&self, version: &Version) -> Result<()> {
+        if let Some(record) = self.record()?
+            && record.main.is_alive()
+            && record.version == *version
+            && record.spec == self.spec_digest()
+        {
+            return Ok(());
+        }
+        let release = self.release(version);
+        if !files::exists(&release) {
+            return Err(Error::new(format!("the release {} is not there", release.display()))
+                .remedy("it went away after it was prepared; put it back"));
+        }
+        let orders = self.orders(version)?;
+        self.stop()?;
+        self.wait_gone()?;
+        supervise::start(&orders, self.app.timeouts.deploy)
+            .map_err(|e| Error::new(format!("{version} could not be started")).because(e))
+    }
+
+    fn stop(&self) -> Result<()> {
+        let record = self.record()?;
+        if let Some(record) = &record
+            && record.main.signal(record.stop_signal)?
+        {
+            let limit = Duration::from_millis(record.stop_timeout_ms).min(self.app.timeouts.stop);
+            record.main.wait_ended(limit);
+            record.supervisor.wait_ended(if record.main.is_alive() {
+                Duration::ZERO
+            } else {
+                SUPERVISOR_GRACE
+            });
+        }
+        let variable = self.owner_variable();
+        let session = record.as_ref().filter(|r| r.supervisor.is_alive()).map(|r| r.supervisor.pid);
+        proc::end_marked(Mark { session, variable: &variable }, self.app.timeouts.stop)
+    }
+
+    fn wait_gone(&self) -> Result<()> {
+        let variable = self.owner_variable();
+        let record = self.record()?;
+        let mut left = Self::mark(&variable, record.as_ref())?;
+        let gone = left.is_empty()
+            || proc::wait_until(self.app.timeouts.gone, || {
+                left = Self::mark(&variable, record.as_ref()).unwrap_or_else(|_| left.clone());
+                left.is_empty()
+            });
+        if !gone {
+            let pids: Vec<String> = left.iter().map(|p| p.pid.to_string()).collect();
+            return Err(Error::new(format!(
+                "processes {} of {} are still there",
+                pids.join(", "),
+                self.app.name
+            ))
+            .remedy("end them by hand, then run converge again"));
+        }
+        files::remove_file(&self.layout.process_record())
+    }
+
+    fn converged(&self, version: &Version) -> Result<Convergence> {
+        Ok(match self.record()? {
+            None => Convergence::Dead("nothing was started".into()),
+            Some(record) if !record.main.is_alive() => Convergence::Dead(self.ended(&record)),
+            Some(record) if record.version != *version => {
+                Convergence::Dead(format!("{} runs instead of {version}", record.version))
+            }
+            Some(_) => Convergence::Converged,
+        })
+    }
+
+    fn data_paths(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.app.data.as_ref().map(|data| data.paths.clone()).unwrap_or_default())
+    }
+
+    fn recent_logs(&self, lines: usize) -> Vec<String> {
+        let text = files::read_tail(&self.layout.output_log(), 64 << 10);
+        let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
+    }
+
+    fn tidy(&self, keep: &[Version]) -> Result<()> {
+        if !self.owns_releases() {
+            return Ok(());
+        }
+        for release in files::list(&self.layout.releases())? {
+            let name =
+                release.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if !keep.iter().any(|version| version.as_str() == name) {
+                files::remove_tree(&release)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_strays(&self) -> Result<()> {
+        let variable = format!("{HELPER}={}", self.owner);
+        proc::end_marked(Mark { session: None, variable: &variable }, self.app.timeouts.stop)
+    }
+}
+
+/// What marks the app's processes: the same for the same state folder and app, different for any other.
+pub fn owner(layout: &AppLayout) -> String {
+    let folder = files::canonical(layout.dir()).unwrap_or_else(|_| layout.dir().to_owned());
+    hash::short(folder.as_os_str().as_encoded_bytes(), 12)
+}
+
+fn exit_word(code: i32) -> String {
+    match code {
+        -1 => "an exit code that nobody saw".to_owned(),
+        129..=192 => format!("signal {}", code - 128),
+        code => format!("exit code {code}"),
+    }
+}
+
+/// Finds the program before anything is stopped for it, so that one that is missing is told as such.
+fn resolve(program: &str, dir: &Path) -> Result<String> {
+    which::which_in(program, crate::sys::env::var("PATH"), dir)
+        .map(|path| path.to_string_lossy().into_owned())
+        .map_err(|e| {
+            Error::new(format!("cannot run {program}"))
+                .because(e)
+                .remedy("check `driver.process.command`: the file must exist and be executable")
+        })
+}

@@ -1,0 +1,190 @@
+//! What each step does. Every one of them can be run again after it was interrupted anywhere.
+
+use super::hooks::Phase;
+use super::tell;
+use super::transaction::Runner;
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::transaction::{Kind, Leg, Reach, Step};
+use crate::record::history;
+use crate::record::progress::{Fault, Record};
+use crate::record::report::{AppReport, Outcome};
+use crate::record::state::LastOutcome;
+use crate::snapshot::Request;
+use crate::snapshot::retention;
+use crate::sys::{clock, files};
+use crate::versions::Version;
+
+impl Runner<'_, '_> {
+    pub(super) fn act(&mut self, leg: Leg, step: Step) -> Result<()> {
+        let subject = self.subject;
+        match step {
+            Step::Prefetch => subject.driver.prefetch(&self.target(leg)?),
+            Step::BeforeStop => self.run_hook(leg, "beforeStop", &subject.app.hooks.before_stop),
+            Step::Stop => subject.driver.stop(),
+            Step::WaitGone => subject.driver.wait_gone(),
+            Step::Snapshot => self.take_snapshot(),
+            Step::Restore => self.restore(leg),
+            Step::Deploy => subject.driver.deploy(&self.target(leg)?),
+            Step::AfterDeploy => self.run_hook(leg, "afterDeploy", &subject.app.hooks.after_deploy),
+            Step::Seal => {
+                self.seal();
+                Ok(())
+            }
+            Step::Gate => self.gate(leg),
+            Step::Commit => self.commit(),
+            Step::Tidy => {
+                self.tidy();
+                Ok(())
+            }
+        }
+    }
+
+    fn target(&self, leg: Leg) -> Result<Version> {
+        let transaction = &self.progress().transaction;
+        match leg {
+            Leg::Forward => Ok(transaction.to.clone()),
+            Leg::Back => {
+                transaction.from.clone().ok_or_else(|| Error::new("there is no version to go back to"))
+            }
+        }
+    }
+
+    pub(super) fn run_hook(&self, leg: Leg, name: &str, argv: &[String]) -> Result<()> {
+        let progress = self.progress();
+        let phase = if leg == Leg::Back { Phase::Back } else { Phase::In(progress.transaction.kind) };
+        let version = self.target(leg).unwrap_or_else(|_| progress.transaction.to.clone());
+        let from = progress.transaction.from.as_ref();
+        let env = self.subject.variables(phase, &version, from, progress.snapshot.as_ref());
+        self.subject.hook(name, argv, &env)
+    }
+
+    fn take_snapshot(&mut self) -> Result<()> {
+        let progress = self.progress();
+        let transaction = &progress.transaction;
+        for volume in transaction.volumes.iter().filter(|_| transaction.kind == Kind::Install) {
+            if !files::exists(volume) {
+                files::create_dir_private(volume)?;
+            }
+        }
+        let request = Request {
+            version: transaction.from.as_ref().unwrap_or(&transaction.to).clone(),
+            reason: format!("before {} to {}", transaction.kind.word(), transaction.to),
+            volumes: transaction.volumes.clone(),
+            txn: progress.txn.to_string(),
+        };
+        let snapshot = self.subject.store.create(&request)?;
+        self.write(Record::Snapshot { id: snapshot.id })
+    }
+
+    /// Hashing comes after the app is up again. That it fails is told, but is no reason to take a healthy app back.
+    fn seal(&self) {
+        if let Some(id) = &self.progress().snapshot
+            && let Err(e) = self.subject.store.seal(id)
+        {
+            tracing::warn!(name: "snapshot.notSealed", app = self.subject.app.name, error = e.chain());
+        }
+    }
+
+    fn gate(&mut self, leg: Leg) -> Result<()> {
+        let version = self.target(leg)?;
+        let subject = self.subject;
+        subject.pass_gate(&version, || self.write(Record::Up { leg }))
+    }
+
+    /// Records the result: state, history, alert. With the disk full, what was set aside is used for it.
+    fn commit(&mut self) -> Result<()> {
+        let report = tell::report(self.progress());
+        self.settle();
+        self.state.last = Some(LastOutcome { outcome: report.outcome, at: clock::now() });
+        match self.keep(&report) {
+            Err(e) if e.kind() == ErrorKind::DiskFull => {
+                self.give_up_reserve();
+                self.keep(&report)
+            }
+            other => other,
+        }
+    }
+
+    fn settle(&mut self) {
+        let progress = self.journal.progress();
+        let transaction = &progress.transaction;
+        let now = clock::now();
+        self.state.volumes.clone_from(&transaction.volumes);
+        self.subject.app.driver.name().clone_into(&mut self.state.driver);
+        let Some(back) = &progress.turned_back else {
+            self.state.commit(&transaction.to, now, progress.snapshot.clone());
+            if let (Kind::Rollback, Some(from)) = (transaction.kind, &transaction.from) {
+                self.state.quarantine(from.clone(), now, "rolled back by hand".into());
+            }
+            return;
+        };
+        if back.fault == Fault::Version && transaction.kind != Kind::Repair {
+            self.state.quarantine(transaction.to.clone(), now, back.cause.clone());
+        }
+        if progress.reach() > Reach::Nothing && transaction.kind != Kind::Repair {
+            self.state.current.clone_from(&transaction.from);
+            self.state.stuck = None;
+        }
+    }
+
+    /// Writes state, history and alert for a report.
+    pub(super) fn keep(&self, report: &AppReport) -> Result<()> {
+        let subject = self.subject;
+        self.state.write(&subject.layout.state_file())?;
+        if report.outcome == Outcome::Noop {
+            return Ok(());
+        }
+        let entry = history::Entry::new(self.progress().txn.clone(), clock::now(), report.clone());
+        history::append(&subject.layout.history(), &entry)?;
+        subject.tell(report)
+    }
+
+    /// Removes what is no longer needed. What cannot be removed now is removed next time.
+    fn tidy(&self) {
+        let steps: [(&str, Result<()>); 4] = [
+            ("snapshot", self.drop_needless_snapshot()),
+            ("snapshots", self.apply_retention()),
+            ("releases", self.subject.driver.tidy(&self.versions_kept())),
+            ("leftovers", self.subject.store.sweep().map(drop)),
+        ];
+        for (what, outcome) in steps {
+            if let Err(e) = outcome {
+                tracing::warn!(name: "tidy.failed", app = self.subject.app.name, what, error = e.chain());
+            }
+        }
+    }
+
+    /// A snapshot of data that nobody touched afterwards says nothing that the data does not say.
+    fn drop_needless_snapshot(&self) -> Result<()> {
+        let progress = self.progress();
+        match &progress.snapshot {
+            Some(id) if progress.leg() == Leg::Back && progress.reach() <= Reach::Stopped => {
+                self.subject.store.discard(id)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn versions_kept(&self) -> Vec<Version> {
+        let good = self.state.last_good.as_ref().map(|good| good.version.clone());
+        self.state.current.iter().cloned().chain(good).collect()
+    }
+
+    fn apply_retention(&self) -> Result<()> {
+        let subject = self.subject;
+        let listing = subject.store.list()?;
+        let protected = self
+            .state
+            .last_good
+            .iter()
+            .filter_map(|good| good.snapshot.clone())
+            .chain(self.progress().snapshot.clone())
+            .collect();
+        let facts: Vec<retention::Fact> = listing.snapshots.iter().map(retention::Fact::from).collect();
+        let plan = retention::plan(&facts, &protected, &subject.app.snapshots, clock::now());
+        for id in &plan.delete {
+            subject.store.discard(id)?;
+        }
+        Ok(())
+    }
+}

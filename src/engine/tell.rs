@@ -1,0 +1,210 @@
+//! What a transaction's end is called, in reports and alerts.
+
+use super::Subject;
+use crate::alert::{self, Kind as AlertKind, News};
+use crate::error::Result;
+use crate::plan::transaction::{Kind, Leg, Reach, Step};
+use crate::record::progress::{Fault, Progress, Tried, TurnedBack};
+use crate::record::report::{AppReport, Causes, Outcome, StepReport};
+use crate::versions::gate::{Choice, Hold};
+
+/// The report of a transaction that has come to its end, or is about to.
+pub(super) fn report(progress: &Progress) -> AppReport {
+    let transaction = &progress.transaction;
+    let causes = progress.turned_back.as_ref().map(|back| causes(progress, back));
+    AppReport {
+        from: transaction.from.clone(),
+        to: Some(transaction.to.clone()),
+        reason: Some(transaction.why.clone()),
+        downtime_ms: progress.downtime_ms(),
+        snapshot: progress.snapshot.as_ref().map(ToString::to_string),
+        cause: causes.as_ref().map(|causes| format!("{}; {}", causes.upgrade, causes.rollback)),
+        causes,
+        overrides: transaction.overrides.clone(),
+        steps: progress.tried.iter().map(step).collect(),
+        ..AppReport::new(&transaction.app, outcome(progress))
+    }
+}
+
+/// The report of a transaction that could not be brought to its end.
+pub(super) fn unfinished(progress: &Progress, cause: &str, remedy: Option<&str>) -> AppReport {
+    let finished = report(progress);
+    let committed = progress.leg() == Leg::Forward && progress.has_ended(Leg::Forward, Step::Gate);
+    let untouched = progress.reach() == Reach::Nothing;
+    let outcome = if committed || untouched { Outcome::Failed } else { Outcome::Stuck };
+    let upgrade = finished.causes.map(|causes| causes.upgrade);
+    let rollback = if committed {
+        format!("{} is up and healthy, but that could not be recorded: {cause}", progress.transaction.to)
+    } else if untouched {
+        format!("nothing was touched: {cause}")
+    } else {
+        format!("the way back failed: {cause}")
+    };
+    let line = upgrade.as_ref().map_or_else(|| rollback.clone(), |upgrade| format!("{upgrade}; {rollback}"));
+    AppReport {
+        outcome,
+        cause: Some(line),
+        causes: upgrade.map(|upgrade| Causes { upgrade, rollback }),
+        remedy: remedy.map(str::to_owned),
+        downtime_ms: None,
+        ..finished
+    }
+}
+
+fn outcome(progress: &Progress) -> Outcome {
+    match &progress.turned_back {
+        None if progress.resumed => Outcome::Recovered,
+        None => match progress.transaction.kind {
+            Kind::Install => Outcome::Installed,
+            Kind::Upgrade => Outcome::Upgraded,
+            Kind::Repair => Outcome::Repaired,
+            Kind::Rollback => Outcome::RolledBack,
+        },
+        Some(back) if back.fault == Fault::Interrupted => Outcome::Recovered,
+        Some(_) if progress.reach() == Reach::Nothing => Outcome::Failed,
+        Some(_) if progress.transaction.kind == Kind::Upgrade => Outcome::RolledBack,
+        Some(_) => Outcome::Failed,
+    }
+}
+
+fn causes(progress: &Progress, back: &TurnedBack) -> Causes {
+    let to = &progress.transaction.to;
+    let upgrade = match last_failure(progress) {
+        Some(failed) if back.fault != Fault::Interrupted => {
+            format!(
+                "{} to {to} failed in the step {}: {}",
+                progress.transaction.kind.word(),
+                failed.step.name(),
+                back.cause
+            )
+        }
+        _ => back.cause.clone(),
+    };
+    Causes { upgrade, rollback: how_back(progress) }
+}
+
+fn last_failure(progress: &Progress) -> Option<&Tried> {
+    progress.tried.iter().rfind(|tried| tried.leg == Leg::Forward && tried.error.is_some())
+}
+
+fn how_back(progress: &Progress) -> String {
+    let restored = progress.has_ended(Leg::Back, Step::Restore);
+    match (&progress.transaction.from, progress.reach()) {
+        (_, Reach::Nothing) => "nothing was touched".to_owned(),
+        (_, _) if progress.transaction.kind == Kind::Repair => {
+            "it was left as it is, for a person to look at".to_owned()
+        }
+        (None, _) if restored => "it was stopped again and its data put back as it was".to_owned(),
+        (None, _) => "it was stopped again".to_owned(),
+        (Some(from), _) if restored => format!("rolled back: {from} is healthy again on its own data"),
+        (Some(from), _) => format!("rolled back: {from} is healthy again"),
+    }
+}
+
+fn step(tried: &Tried) -> StepReport {
+    let result = match (&tried.ms, &tried.error) {
+        (None, _) => "interrupted",
+        (_, Some(_)) => "failed",
+        _ => "ok",
+    };
+    StepReport { step: tried.step.name().to_owned(), ms: tried.ms.unwrap_or(0), result: result.to_owned() }
+}
+
+impl Subject<'_> {
+    /// Writes the alert that an outcome asks for, if any.
+    pub(super) fn tell(&self, report: &AppReport) -> Result<()> {
+        let Some(news) = self.news(report) else { return Ok(()) };
+        alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
+    }
+
+    fn news(&self, report: &AppReport) -> Option<News> {
+        let app = &report.app;
+        let to = report.to.as_ref().map_or("?", |version| version.as_str());
+        let (kind, title, command) = match report.outcome {
+            Outcome::RolledBack if report.causes.is_some() => (
+                AlertKind::Rollback,
+                format!("{app} {to} failed and was rolled back"),
+                format!("warmkeep release {app} {to}"),
+            ),
+            Outcome::Stuck => (
+                AlertKind::Stuck,
+                format!("{app} is stuck: the way back from {to} failed"),
+                format!("warmkeep converge {app}"),
+            ),
+            Outcome::Failed => (
+                AlertKind::Failed,
+                format!("{app} could not be brought to {to}"),
+                format!("warmkeep plan {app}"),
+            ),
+            Outcome::Recovered => (
+                AlertKind::Recovered,
+                format!("{app}: an interrupted transaction was finished"),
+                format!("warmkeep history {app}"),
+            ),
+            _ => return None,
+        };
+        Some(News {
+            kind,
+            app: app.clone(),
+            version: report.to.clone(),
+            cause_key: report
+                .steps
+                .iter()
+                .find(|s| s.result == "failed")
+                .map_or_else(String::new, |s| s.step.clone()),
+            title,
+            body: self.story(report),
+            command: Some(command),
+        })
+    }
+
+    fn story(&self, report: &AppReport) -> String {
+        let mut story = report.cause.clone().or_else(|| report.reason.clone()).unwrap_or_default();
+        if let Some(remedy) = &report.remedy {
+            story.push_str("\nwhat helps: ");
+            story.push_str(remedy);
+        }
+        if matches!(report.outcome, Outcome::Failed | Outcome::Stuck) {
+            let lines = self.driver.recent_logs(20);
+            if !lines.is_empty() {
+                story.push_str("\nits last lines of output:\n");
+                story.push_str(&lines.join("\n"));
+            }
+        }
+        self.redact.clean(&story)
+    }
+
+    /// Tells a person of the newest version that is held, once.
+    pub(super) fn tell_holds(&self, choice: &Choice) -> Result<()> {
+        let Some(hold) = choice.held.first() else { return Ok(()) };
+        let Some(command) = answer_to(&self.app.name, hold) else { return Ok(()) };
+        let notes: Vec<String> = hold
+            .notes
+            .iter()
+            .map(|(version, notes)| format!("notes of {version}:\n{}", notes.trim()))
+            .collect();
+        let news = News {
+            kind: AlertKind::Hold,
+            app: self.app.name.clone(),
+            version: Some(hold.version.clone()),
+            cause_key: hold.refusal.word().to_owned(),
+            title: format!("{} {} is held: {}", self.app.name, hold.version, hold.refusal.explain()),
+            body: self.redact.clean(&[vec![hold.refusal.explain()], notes].concat().join("\n\n")),
+            command: Some(command),
+        };
+        alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
+    }
+}
+
+/// The command that lets a held version through; `None`: its quarantine was told when it was rolled back.
+fn answer_to(app: &str, hold: &Hold) -> Option<String> {
+    use crate::versions::gate::Refusal;
+    let version = &hold.version;
+    match hold.refusal {
+        Refusal::Quarantined => None,
+        Refusal::Pinned { .. } | Refusal::Denied | Refusal::Downgrade { .. } => {
+            Some(format!("warmkeep deploy {app} {version}"))
+        }
+        _ => Some(format!("warmkeep approve {app} {version}")),
+    }
+}

@@ -1,0 +1,182 @@
+//! The life of one transaction: each step is journaled before it acts and after; a step that fails turns it back; a
+//! step that fails on the way back leaves it stuck, with its journal kept for the next run and for a person.
+
+use super::Subject;
+use super::events::Event;
+use super::tell;
+use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::recovery::{Recovery, recover};
+use crate::plan::transaction::{Leg, Reach, Step, Transaction};
+use crate::record::journal::Journal;
+use crate::record::progress::{Fault, Progress, Record};
+use crate::record::report::AppReport;
+use crate::record::state::AppState;
+use crate::sys::clock::Stopwatch;
+use crate::sys::files;
+
+/// Set aside for what must be written when the disk is full: state, alert, history.
+const RESERVE: u64 = 1 << 20;
+
+/// Runs one transaction to its end.
+pub struct Runner<'s, 'a> {
+    pub(super) subject: &'s Subject<'a>,
+    pub(super) journal: Journal,
+    pub(super) state: AppState,
+}
+
+impl<'s, 'a> Runner<'s, 'a> {
+    /// Opens a transaction.
+    pub fn begin(subject: &'s Subject<'a>, state: AppState, transaction: Transaction) -> Result<Self> {
+        files::reserve(&subject.layout.reserve(), RESERVE)?;
+        let journal = Journal::open(&subject.layout.journal(), transaction)?;
+        Ok(Self { subject, journal, state })
+    }
+
+    /// Takes up what an earlier run left unfinished; `None`: there is nothing.
+    pub fn take_up(subject: &'s Subject<'a>, state: AppState) -> Result<Option<Self>> {
+        let journal = Journal::take_up(&subject.layout.journal())?;
+        Ok(journal.map(|journal| Self { subject, journal, state }))
+    }
+
+    /// Runs a new transaction.
+    pub fn run(mut self) -> AppReport {
+        match self.drive() {
+            Ok(()) => self.close(),
+            Err(e) => self.give_up(&e),
+        }
+    }
+
+    /// Finishes an unfinished transaction.
+    pub fn recover(mut self) -> AppReport {
+        if self.progress().closed {
+            return self.close();
+        }
+        let resumed =
+            self.subject.driver.end_strays().and_then(|()| self.resume()).and_then(|()| self.drive());
+        match resumed {
+            Ok(()) => self.close(),
+            Err(e) => self.give_up(&e),
+        }
+    }
+
+    pub(super) fn progress(&self) -> &Progress {
+        self.journal.progress()
+    }
+
+    fn resume(&mut self) -> Result<()> {
+        let leg = self.progress().leg();
+        match recover(self.progress()) {
+            Recovery::Resume(from) => self.write(Record::Resumed { leg, from }),
+            Recovery::TurnBack => {
+                let cause = format!("warmkeep was interrupted {}", where_it_stood(self.progress()));
+                self.turn_back(cause, Fault::Interrupted)
+            }
+        }
+    }
+
+    fn drive(&mut self) -> Result<()> {
+        while let Some(step) = self.progress().next_step() {
+            let leg = self.progress().leg();
+            let Err(error) = self.step(leg, step) else { continue };
+            if leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy) {
+                return Err(error);
+            }
+            let fault = fault_of(step, &error);
+            self.turn_back(self.subject.redact.clean(&error.chain()), fault)?;
+        }
+        self.write(Record::Closed)
+    }
+
+    fn step(&mut self, leg: Leg, step: Step) -> Result<()> {
+        let app = self.subject.app.name.as_str();
+        self.subject.ctx.events.happened(&Event::Step { app, leg, step });
+        self.write(Record::Begun { leg, step })?;
+        let watch = Stopwatch::start();
+        let acted = self.act(leg, step);
+        let ms = watch.ms();
+        match &acted {
+            Ok(()) => {
+                tracing::info!(name: "step.ended", app, step = step.name(), ms);
+                self.write(Record::Ended { leg, step, ms })?;
+            }
+            Err(e) => {
+                let error = self.subject.redact.clean(&e.chain());
+                tracing::warn!(name: "step.failed", app, step = step.name(), ms, error);
+                self.write(Record::Failed { leg, step, ms, error })?;
+            }
+        }
+        acted
+    }
+
+    fn turn_back(&mut self, cause: String, fault: Fault) -> Result<()> {
+        let steps = self.progress().transaction.way_back(self.progress().reach());
+        if self.progress().reach() > Reach::Nothing {
+            self.subject
+                .ctx
+                .events
+                .happened(&Event::TurningBack { app: &self.subject.app.name, cause: &cause });
+        }
+        self.write(Record::TurnedBack { cause, fault, steps })
+    }
+
+    /// Writes a journal record. When the disk is full, the space that was set aside is given up for it.
+    pub(super) fn write(&mut self, record: Record) -> Result<()> {
+        match self.journal.write(record.clone()) {
+            Err(e) if e.kind() == ErrorKind::DiskFull => {
+                self.give_up_reserve();
+                self.journal.write(record)
+            }
+            other => other,
+        }
+    }
+
+    /// Frees the space that was set aside.
+    pub(super) fn give_up_reserve(&self) {
+        if let Err(e) = files::remove_file(&self.subject.layout.reserve()) {
+            tracing::warn!(name: "reserve.kept", app = self.subject.app.name, error = e.chain());
+        }
+    }
+
+    fn close(self) -> AppReport {
+        let mut report = tell::report(self.journal.progress());
+        self.give_up_reserve();
+        if let Err(e) = self.journal.remove() {
+            // Closed is closed: the next run only removes the file.
+            report.remedy.get_or_insert_with(|| e.chain());
+        }
+        report
+    }
+
+    /// The transaction cannot go on. Its journal stays: the next run tries again from here.
+    fn give_up(mut self, error: &Error) -> AppReport {
+        let cause = self.subject.redact.clean(&error.chain());
+        let report = tell::unfinished(self.journal.progress(), &cause, error.hint());
+        self.give_up_reserve();
+        if report.outcome == crate::record::report::Outcome::Stuck {
+            self.state.stuck = Some(cause);
+        }
+        let kept = self.keep(&report);
+        if let Err(e) = kept {
+            tracing::error!(name: "outcome.notKept", app = self.subject.app.name, error = e.chain());
+        }
+        report
+    }
+}
+
+/// Whose fault a failed step is. Only what the version itself did wrong quarantines it.
+fn fault_of(step: Step, error: &Error) -> Fault {
+    match step {
+        Step::Deploy | Step::AfterDeploy | Step::Gate if error.kind() != ErrorKind::DiskFull => {
+            Fault::Version
+        }
+        _ => Fault::Machine,
+    }
+}
+
+fn where_it_stood(progress: &Progress) -> String {
+    match progress.tried.last() {
+        Some(tried) if tried.ms.is_none() => format!("in the step {}", tried.step.name()),
+        Some(tried) => format!("after the step {}", tried.step.name()),
+        None => "before the first step".to_owned(),
+    }
+}

@@ -1,0 +1,176 @@
+//! Where everything is kept.
+//!
+//! ```text
+//! stateDir/                        0700
+//!   host.lock                      the nightly run takes it alone, all others share it
+//!   alerts/  alerts/seen/          one file an alert
+//!   runs/                          the report of each run that was asked for one
+//!   status/APP.json                the last probe of each app, a cache
+//!   cache/APP/                     what a version source keeps
+//!   apps/APP/
+//!     lock  state.json  history.jsonl
+//!     journal.jsonl                only while a transaction is unfinished
+//!     reserve                      space set aside, so that a full disk can be recorded
+//!     releases/VERSION/            of the process driver
+//!     output.log  output.log.1     of the process driver
+//!     snapshots/  failed/
+//!   retired/APP/                   the last snapshot of an app that was retired
+//! runtimeDir/apps/APP/process.json the process that runs now
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use crate::config::model::Host;
+use crate::error::Result;
+use crate::sys::files;
+
+/// The folders of one host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    state: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Layout {
+    /// The folders that the configuration names.
+    pub fn new(host: &Host) -> Self {
+        Self { state: host.state_dir.clone(), runtime: host.runtime_dir.clone() }
+    }
+
+    /// Makes the folders that every verb that writes needs.
+    pub fn create(&self) -> Result<()> {
+        for folder in
+            [self.apps(), self.alerts().join("seen"), self.runs(), self.status(), self.runtime.clone()]
+        {
+            files::create_dir_private(&folder)?;
+        }
+        Ok(())
+    }
+
+    /// The state folder.
+    pub fn state_dir(&self) -> &Path {
+        &self.state
+    }
+
+    /// The lock that the nightly run takes alone.
+    pub fn host_lock(&self) -> PathBuf {
+        self.state.join("host.lock")
+    }
+
+    /// The folder of all apps.
+    pub fn apps(&self) -> PathBuf {
+        self.state.join("apps")
+    }
+
+    /// The alerts that are not delivered yet.
+    pub fn alerts(&self) -> PathBuf {
+        self.state.join("alerts")
+    }
+
+    /// Reports of runs.
+    pub fn runs(&self) -> PathBuf {
+        self.state.join("runs")
+    }
+
+    /// The last probes.
+    pub fn status(&self) -> PathBuf {
+        self.state.join("status")
+    }
+
+    /// Where retired apps leave their last snapshot.
+    pub fn retired(&self) -> PathBuf {
+        self.state.join("retired")
+    }
+
+    /// The folders of one app.
+    pub fn app(&self, name: &str) -> AppLayout {
+        AppLayout {
+            state: self.apps().join(name),
+            runtime: self.runtime.join("apps").join(name),
+            cache: self.state.join("cache").join(name),
+            probe: self.status().join(format!("{name}.json")),
+        }
+    }
+}
+
+/// The folders of one app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppLayout {
+    state: PathBuf,
+    runtime: PathBuf,
+    cache: PathBuf,
+    probe: PathBuf,
+}
+
+impl AppLayout {
+    /// Makes the app's folders.
+    pub fn create(&self) -> Result<()> {
+        files::create_dir_private(&self.state)?;
+        files::create_dir_private(&self.runtime)
+    }
+
+    /// The app's state folder.
+    pub fn dir(&self) -> &Path {
+        &self.state
+    }
+
+    /// The app's folder of this boot.
+    pub fn runtime_dir(&self) -> &Path {
+        &self.runtime
+    }
+
+    /// The lock of one transaction at a time.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// What is known of the app.
+    pub fn state_file(&self) -> PathBuf {
+        self.state.join("state.json")
+    }
+
+    /// The unfinished transaction.
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("journal.jsonl")
+    }
+
+    /// The journal of a transaction that a person overrode, kept as evidence.
+    pub fn abandoned_journal(&self) -> PathBuf {
+        self.state.join("journal.abandoned.jsonl")
+    }
+
+    /// What happened to the app.
+    pub fn history(&self) -> PathBuf {
+        self.state.join("history.jsonl")
+    }
+
+    /// Space set aside.
+    pub fn reserve(&self) -> PathBuf {
+        self.state.join("reserve")
+    }
+
+    /// Releases that warmkeep prepared.
+    pub fn releases(&self) -> PathBuf {
+        self.state.join("releases")
+    }
+
+    /// The process's output.
+    pub fn output_log(&self) -> PathBuf {
+        self.state.join("output.log")
+    }
+
+    /// The process that runs now.
+    pub fn process_record(&self) -> PathBuf {
+        self.runtime.join("process.json")
+    }
+
+    /// What a version source keeps.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// The last probe.
+    pub fn probe(&self) -> &Path {
+        &self.probe
+    }
+}
