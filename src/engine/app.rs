@@ -88,7 +88,7 @@ impl Subject<'_> {
         let observed = self.observe(&state)?;
         let observed = self.have_patience(&state, observed)?;
         let look = self.look(&state, intent, observed)?;
-        let decision = self.decide(&state, &look, intent)?;
+        let decision = self.decide(&state, &look, intent, &Self::bounds)?;
         self.act_on(state, &look, decision)
     }
 
@@ -121,12 +121,18 @@ impl Subject<'_> {
         let state = self.state()?;
         let observed = self.observe(&state)?;
         let look = self.look(&state, intent, observed)?;
-        let decision = self.decide(&state, &look, intent)?;
+        let decision = self.decide(&state, &look, intent, &Self::glanced_bounds)?;
         Ok((look.observed, decision))
     }
 
     /// The decision, with the room for its snapshot looked at where it needs one.
-    pub(super) fn decide(&self, state: &AppState, look: &Look, intent: Intent) -> Result<Decision> {
+    fn decide(
+        &self,
+        state: &AppState,
+        look: &Look,
+        intent: Intent,
+        bounds: &Measure<Self>,
+    ) -> Result<Decision> {
         let volumes = self.volumes()?;
         let world = World {
             app: self.app,
@@ -139,7 +145,7 @@ impl Subject<'_> {
         let decision = decide(&world);
         match &decision {
             Decision::Act(transaction) if takes_snapshot(transaction) => {
-                let bounds = self.bounds(state, &existing(transaction))?;
+                let bounds = bounds(self, state, &existing(transaction))?;
                 Ok(within_bounds(decision, self.app, &bounds))
             }
             _ => Ok(decision),
@@ -207,6 +213,9 @@ pub(super) fn existing(transaction: &Transaction) -> Vec<std::path::PathBuf> {
 fn takes_snapshot(transaction: &Transaction) -> bool {
     transaction.steps.contains(&crate::plan::transaction::Step::Snapshot)
 }
+
+/// How the room for a snapshot is measured.
+type Measure<S> = dyn Fn(&S, &AppState, &[std::path::PathBuf]) -> Result<crate::plan::converge::Bounds>;
 
 /// What was seen before a decision.
 pub(super) struct Look {

@@ -1,5 +1,8 @@
 //! The health gate: rounds of probes until enough have passed for long enough, or the time is over.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use super::Subject;
 use crate::driver::Convergence;
 use crate::error::{Error, Result};
@@ -8,13 +11,19 @@ use crate::sys::clock::{self, Stopwatch};
 use crate::versions::Version;
 
 impl Subject<'_> {
-    /// Waits until `version` is proven healthy; `up` is called at its first healthy answer.
-    pub(super) fn pass_gate(&self, version: &Version, mut up: impl FnMut() -> Result<()>) -> Result<()> {
+    /// Waits until `version` is proven healthy; `up` is called at its first healthy answer. `command` checks get `env`.
+    pub(super) fn pass_gate(
+        &self,
+        version: &Version,
+        env: &BTreeMap<String, String>,
+        mut up: impl FnMut() -> Result<()>,
+    ) -> Result<()> {
         let watch = Stopwatch::start();
         let mut gate = Gate::new(&self.app.health);
         let mut seen_up = false;
         loop {
-            let trouble = self.trouble_of(version)?;
+            let left = self.app.health.timeout.saturating_sub(watch.elapsed());
+            let trouble = self.trouble_of(version, env, left)?;
             if trouble.is_none() && !seen_up {
                 seen_up = true;
                 up()?;
@@ -28,12 +37,17 @@ impl Subject<'_> {
     }
 
     /// One look: why the version is not healthy at this moment. That it will never be is an error.
-    fn trouble_of(&self, version: &Version) -> Result<Option<String>> {
+    fn trouble_of(
+        &self,
+        version: &Version,
+        env: &BTreeMap<String, String>,
+        limit: Duration,
+    ) -> Result<Option<String>> {
         match self.driver.converged(version)? {
             Convergence::Dead(why) => Err(self.not_healthy(version, &why)),
             Convergence::Starting(why) => Ok(Some(why)),
             Convergence::Converged => {
-                let round = self.probe(version);
+                let round = self.probe(version, env, limit);
                 Ok((!round.healthy()).then(|| round.failures()))
             }
         }

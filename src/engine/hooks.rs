@@ -11,7 +11,7 @@ use crate::snapshot::SnapshotId;
 use crate::sys::process::Program;
 use crate::versions::Version;
 
-/// A hook has the time of the step that it belongs to, but never more than this.
+/// How long a hook may take.
 const HOOK_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Why a hook or a check is run (`WARMKEEP_PHASE`).

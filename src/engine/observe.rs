@@ -40,7 +40,9 @@ impl Subject<'_> {
 
     fn examine(&self, version: &Version, observed: &mut Observed) -> Result<()> {
         let round = match self.driver.converged(version)? {
-            Convergence::Converged => self.probe(version),
+            Convergence::Converged => {
+                self.probe(version, &self.variables(Phase::Watch, version, None, None), Duration::MAX)
+            }
             Convergence::Starting(why) | Convergence::Dead(why) => {
                 observed.trouble = Some(Trouble::Down(self.redact.clean(&why)));
                 return Ok(());
@@ -54,15 +56,14 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// One round of the app's checks.
-    pub(super) fn probe(&self, version: &Version) -> Round {
-        let env: BTreeMap<String, String> = self.variables(Phase::Watch, version, None, None);
+    /// One round of the app's checks, none of which takes longer than `limit`.
+    pub(super) fn probe(&self, version: &Version, env: &BTreeMap<String, String>, limit: Duration) -> Round {
         let containers = || match self.driver.converged(version) {
             Ok(Convergence::Converged) => Ok(()),
             Ok(Convergence::Starting(why) | Convergence::Dead(why)) => Err(why),
             Err(e) => Err(e.chain()),
         };
-        health::round(&self.app.health, &Probing { env: &env, containers: &containers })
+        health::round_within(&self.app.health, &Probing { env, containers: &containers }, limit)
     }
 
     /// The versions that the source lists.
@@ -112,22 +113,28 @@ impl Subject<'_> {
         Ok(volumes)
     }
 
-    /// What a snapshot of the volumes needs, and what there is.
+    /// What a snapshot of the volumes needs, and what there is: tried on the very folders.
     pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf]) -> Result<Bounds> {
         let survey = self.store.survey(volumes)?;
-        let listing = self.store.list()?;
-        let last_good = state.last_good.as_ref().and_then(|good| good.snapshot.as_ref());
-        let protected = listing
-            .snapshots
-            .iter()
-            .filter(|snapshot| Some(&snapshot.id) == last_good)
-            .map(crate::snapshot::Snapshot::bytes)
-            .sum();
         Ok(Bounds {
             needed: survey.allocated_bytes(),
-            protected,
+            protected: self.protected_bytes(state)?,
             shortfall: survey.shortfall().map(|shortfall| shortfall.to_string()),
         })
+    }
+
+    /// The same as far as it can be told without writing anything.
+    pub(super) fn glanced_bounds(&self, state: &AppState, volumes: &[PathBuf]) -> Result<Bounds> {
+        let needed = self.store.glance(volumes)?;
+        Ok(Bounds { needed, protected: self.protected_bytes(state)?, shortfall: None })
+    }
+
+    /// Bytes of the snapshot that may not go: last-good's.
+    fn protected_bytes(&self, state: &AppState) -> Result<u64> {
+        let listing = self.store.list()?;
+        let last_good = state.last_good.as_ref().and_then(|good| good.snapshot.as_ref());
+        let protected = listing.snapshots.iter().filter(|snapshot| Some(&snapshot.id) == last_good);
+        Ok(protected.map(crate::snapshot::Snapshot::bytes).sum())
     }
 
     /// Keeps what was seen for `status`. A cache that cannot be written is no reason to fail.

@@ -1,5 +1,7 @@
 //! What each step does. Every one of them can be run again after it was interrupted anywhere.
 
+use std::collections::BTreeMap;
+
 use super::hooks::Phase;
 use super::tell;
 use super::transaction::Runner;
@@ -51,11 +53,15 @@ impl Runner<'_, '_> {
 
     pub(super) fn run_hook(&self, leg: Leg, name: &str, argv: &[String]) -> Result<()> {
         let progress = self.progress();
-        let phase = if leg == Leg::Back { Phase::Back } else { Phase::In(progress.transaction.kind) };
         let version = self.target(leg).unwrap_or_else(|_| progress.transaction.to.clone());
-        let from = progress.transaction.from.as_ref();
-        let env = self.subject.variables(phase, &version, from, progress.snapshot.as_ref());
-        self.subject.hook(name, argv, &env)
+        self.subject.hook(name, argv, &self.variables(leg, &version))
+    }
+
+    /// The environment of hooks and `command` checks.
+    fn variables(&self, leg: Leg, version: &Version) -> BTreeMap<String, String> {
+        let progress = self.progress();
+        let phase = if leg == Leg::Back { Phase::Back } else { Phase::In(progress.transaction.kind) };
+        self.subject.variables(phase, version, progress.transaction.from.as_ref(), progress.snapshot.as_ref())
     }
 
     fn take_snapshot(&mut self) -> Result<()> {
@@ -87,8 +93,9 @@ impl Runner<'_, '_> {
 
     fn gate(&mut self, leg: Leg) -> Result<()> {
         let version = self.target(leg)?;
+        let env = self.variables(leg, &version);
         let subject = self.subject;
-        subject.pass_gate(&version, || self.write(Record::Up { leg }))
+        subject.pass_gate(&version, &env, || self.write(Record::Up { leg }))
     }
 
     /// Records the result: state, history, alert. With the disk full, what was set aside is used for it.

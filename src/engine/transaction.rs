@@ -34,8 +34,14 @@ impl<'s, 'a> Runner<'s, 'a> {
 
     /// Takes up what an earlier run left unfinished; `None`: there is nothing.
     pub fn take_up(subject: &'s Subject<'a>, state: AppState) -> Result<Option<Self>> {
-        let journal = Journal::take_up(&subject.layout.journal())?;
-        Ok(journal.map(|journal| Self { subject, journal, state }))
+        match Journal::take_up(&subject.layout.journal())? {
+            Some(journal) => Ok(Some(Self { subject, journal, state })),
+            None => {
+                // A run that died before its first record has only set space aside.
+                files::remove_file(&subject.layout.reserve())?;
+                Ok(None)
+            }
+        }
     }
 
     /// Runs a new transaction.

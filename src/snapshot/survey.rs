@@ -171,6 +171,13 @@ fn empty(path: PathBuf, id: (u32, u32)) -> Result<FileSystem> {
 }
 
 impl Store {
+    /// Bytes that a snapshot of the volumes copies at the most: whether blocks can be shared is not tried, because
+    /// nothing is written. The errors are those of [`Store::survey`].
+    pub fn glance(&self, volumes: &[PathBuf]) -> Result<u64> {
+        let checked = checks::all(volumes, &self.app_dir)?;
+        checked.iter().map(|volume| Ok(measure(&volume.open()?)?.allocated)).sum()
+    }
+
     /// Measures volumes, which may be in use, and what a snapshot of them would need. Leaves nothing behind. An error
     /// names a volume that no snapshot can be taken of, and the remedy: one that is missing, is no folder, is or holds
     /// a mount point, cannot be read, or has a parent that cannot be written to.
