@@ -13,7 +13,7 @@ use std::process::Command;
 
 use warmkeep::error::Kind;
 use warmkeep::snapshot::{Phase, Request, Snapshot, Store};
-use warmkeep::versions::Version;
+use warmkeep::version::Version;
 
 /// A file system in an image, mounted until this is dropped.
 struct Mounted {

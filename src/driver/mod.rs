@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::config::model::{App, Driver as DriverConfig};
 use crate::error::{Error, Result};
 use crate::record::layout::AppLayout;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// What runs now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use crate::record::layout::AppLayout;
 use crate::sys::proc::{self, Mark};
 use crate::sys::process::Program;
 use crate::sys::{files, hash};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// The variable that marks programs which warmkeep runs for an app: `prepare`, hooks, checks.
 pub const HELPER: &str = "WARMKEEP_HELPER";

@@ -16,7 +16,7 @@ use crate::record::document::{self, SCHEMA};
 use crate::sys::daemon::{self, BoundedLog, Launch};
 use crate::sys::proc::{Identity, Mark, end_marked};
 use crate::sys::{clock, proc};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// The hidden verb that supervises.
 pub const SUPERVISE: &str = "internal-supervise";

@@ -136,7 +136,7 @@ impl Subject<'_> {
         let volumes = self.volumes()?;
         let world = World {
             app: self.app,
-            state,
+            last_good: state.last_good_version(),
             observed: &look.observed,
             choice: &look.choice,
             volumes: &volumes,

@@ -6,7 +6,7 @@ use crate::config::model::App;
 use crate::error::{Error, Result};
 use crate::record::state::AppState;
 use crate::sys::clock;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// Lets a held version through at the next converge; says whether that is new.
 pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> {

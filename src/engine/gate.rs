@@ -8,7 +8,7 @@ use crate::driver::Convergence;
 use crate::error::{Error, Result};
 use crate::health::gate::{Gate, Verdict};
 use crate::sys::clock::{self, Stopwatch};
-use crate::versions::Version;
+use crate::version::Version;
 
 impl Subject<'_> {
     /// Waits until `version` is proven healthy; `up` is called at its first healthy answer. `command` checks get `env`.

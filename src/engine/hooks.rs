@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::plan::transaction::Kind;
 use crate::snapshot::SnapshotId;
 use crate::sys::process::Program;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// How long a hook may take.
 const HOOK_LIMIT: Duration = Duration::from_secs(10 * 60);

@@ -22,7 +22,7 @@ use crate::alert::redact::Redactor;
 use crate::config::model::{App, Config};
 use crate::driver::{self, Driver};
 use crate::error::Result;
-use crate::record::id::RunId;
+use crate::id::RunId;
 use crate::record::layout::{AppLayout, Layout};
 use crate::record::state::AppState;
 use crate::snapshot::Store;

@@ -13,7 +13,7 @@ use crate::plan::converge::{Bounds, Observed, Trouble};
 use crate::record::state::AppState;
 use crate::status::{Health, HeldVersion, Probe};
 use crate::sys::clock;
-use crate::versions::Version;
+use crate::version::Version;
 use crate::versions::gate::{self, Choice, Question};
 use crate::versions::source::{self, Ask, Release};
 

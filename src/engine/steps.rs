@@ -6,15 +6,15 @@ use super::hooks::Phase;
 use super::tell;
 use super::transaction::Runner;
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::progress::{Fault, Record};
 use crate::plan::transaction::{Kind, Leg, Reach, Step};
 use crate::record::history;
-use crate::record::progress::{Fault, Record};
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::LastOutcome;
 use crate::snapshot::Request;
 use crate::snapshot::retention;
 use crate::sys::{clock, files};
-use crate::versions::Version;
+use crate::version::Version;
 
 impl Runner<'_, '_> {
     pub(super) fn act(&mut self, leg: Leg, step: Step) -> Result<()> {

@@ -3,8 +3,8 @@
 use super::Subject;
 use crate::alert::{self, Kind as AlertKind, News};
 use crate::error::Result;
+use crate::plan::progress::{Fault, Progress, Tried, TurnedBack};
 use crate::plan::transaction::{Kind, Leg, Reach, Step};
-use crate::record::progress::{Fault, Progress, Tried, TurnedBack};
 use crate::record::report::{AppReport, Causes, Outcome, StepReport};
 use crate::versions::gate::{Choice, Hold};
 

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::id::RunId;
 use crate::plan::transaction::{Leg, Reach, Step, Transaction};
-use crate::record::id::RunId;
 use crate::snapshot::{Exchange, SnapshotId};
 
 /// One record of a journal.
@@ -202,7 +202,7 @@ impl Progress {
                 self.up_at = Some(at);
             }
             Record::TurnedBack { cause, fault, steps } => {
-                self.turn_back(TurnedBack { cause, fault, steps })?
+                self.turn_back(TurnedBack { cause, fault, steps })?;
             }
             Record::Resumed { leg, from } => self.resume(leg, from)?,
             Record::Closed => self.close()?,
