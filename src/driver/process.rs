@@ -131,6 +131,21 @@ impl<'a> ProcessDriver<'a> {
         proc::marked(Mark { session, variable })
     }
 
+    /// Every process of the app gets the stop signal, as systemd does it: the first one may be no more than a wrapper.
+    fn ask_to_end(&self, mark: Mark<'_>, record: ProcessRecord) -> Result<()> {
+        let record = ProcessRecord { stopping: true, ..record };
+        if let Err(e) = document::write_cache(&self.layout.process_record(), &record) {
+            // Then the supervisor repeats the signal; a full disk must not keep an app from being stopped.
+            tracing::warn!(name: "process.stoppingNotRecorded", app = self.app.name, error = e.chain());
+        }
+        let grace = Duration::from_millis(record.stop_timeout_ms).min(self.app.timeouts.stop);
+        proc::ask_marked(mark, Some(&record.supervisor), record.stop_signal, grace)?;
+        if !record.main.is_alive() {
+            record.supervisor.wait_ended(SUPERVISOR_GRACE);
+        }
+        Ok(())
+    }
+
     fn owner_variable(&self) -> String {
         format!("{OWNER}={}", self.owner)
     }
@@ -194,21 +209,14 @@ impl Driver for ProcessDriver<'_> {
     }
 
     fn stop(&self) -> Result<()> {
-        let record = self.record()?;
-        if let Some(record) = &record
-            && record.main.signal(record.stop_signal)?
-        {
-            let limit = Duration::from_millis(record.stop_timeout_ms).min(self.app.timeouts.stop);
-            record.main.wait_ended(limit);
-            record.supervisor.wait_ended(if record.main.is_alive() {
-                Duration::ZERO
-            } else {
-                SUPERVISOR_GRACE
-            });
-        }
         let variable = self.owner_variable();
+        let record = self.record()?;
         let session = record.as_ref().filter(|r| r.supervisor.is_alive()).map(|r| r.supervisor.pid);
-        proc::end_marked(Mark { session, variable: &variable }, self.app.timeouts.stop)
+        let mark = Mark { session, variable: &variable };
+        if let Some(record) = record.filter(|record| record.main.is_alive()) {
+            self.ask_to_end(mark, record)?;
+        }
+        proc::end_marked(mark, self.app.timeouts.stop)
     }
 
     fn wait_gone(&self) -> Result<()> {

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::plan::progress::{Fault, Progress, Tried, TurnedBack};
 use crate::plan::transaction::{Kind, Leg, Reach, Step};
 use crate::record::report::{AppReport, Causes, Outcome, StepReport};
+use crate::version::Version;
 use crate::versions::gate::{Choice, Hold};
 
 /// The report of a transaction that has come to its end, or is about to.
@@ -191,6 +192,24 @@ impl Subject<'_> {
             title: format!("{} {} is held: {}", self.app.name, hold.version, hold.refusal.explain()),
             body: self.redact.clean(&[vec![hold.refusal.explain()], notes].concat().join("\n\n")),
             command: Some(command),
+        };
+        alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
+    }
+}
+
+impl Subject<'_> {
+    /// Tells a person that a version is held because its snapshot has no room, once.
+    pub(super) fn tell_no_room(&self, version: &Version, why: &str) -> Result<()> {
+        let news = News {
+            kind: AlertKind::Hold,
+            app: self.app.name.clone(),
+            version: Some(version.clone()),
+            cause_key: "noRoom".to_owned(),
+            title: format!("{} {version} is held: {why}", self.app.name),
+            body: format!(
+                "{why}\nFree some space, or raise `snapshots.maxBytes`; the next converge tries again."
+            ),
+            command: Some(format!("warmkeep plan {}", self.app.name)),
         };
         alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
     }

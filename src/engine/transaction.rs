@@ -54,9 +54,6 @@ impl<'s, 'a> Runner<'s, 'a> {
 
     /// Finishes an unfinished transaction.
     pub fn recover(mut self) -> AppReport {
-        if self.progress().closed {
-            return self.close();
-        }
         let resumed =
             self.subject.driver.end_strays().and_then(|()| self.resume()).and_then(|()| self.drive());
         match resumed {
@@ -143,7 +140,7 @@ impl<'s, 'a> Runner<'s, 'a> {
         }
     }
 
-    fn close(self) -> AppReport {
+    pub(super) fn close(self) -> AppReport {
         let mut report = tell::report(self.journal.progress());
         self.give_up_reserve();
         if let Err(e) = self.journal.remove() {
