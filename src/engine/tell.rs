@@ -16,7 +16,8 @@ pub(super) fn report(progress: &Progress) -> AppReport {
     AppReport {
         from: transaction.from.clone(),
         to: Some(transaction.to.clone()),
-        reason: Some(transaction.why.clone()),
+        reason: Some(reason(progress)),
+        remedy: progress.turned_back.as_ref().and_then(|back| back.remedy.clone()),
         downtime_ms: progress.downtime_ms(),
         snapshot: progress.snapshot.as_ref().map(ToString::to_string),
         cause: causes.as_ref().map(|causes| format!("{}; {}", causes.upgrade, causes.rollback)),
@@ -24,6 +25,17 @@ pub(super) fn report(progress: &Progress) -> AppReport {
         overrides: transaction.overrides.clone(),
         steps: progress.tried.iter().map(step).collect(),
         ..AppReport::new(&transaction.app, outcome(progress))
+    }
+}
+
+fn reason(progress: &Progress) -> String {
+    let transaction = &progress.transaction;
+    match outcome(progress) {
+        Outcome::Recovered => {
+            let how = if progress.turned_back.is_some() { "undone" } else { "finished" };
+            format!("an interrupted {} to {} was {how}", transaction.kind.word(), transaction.to)
+        }
+        _ => transaction.why.clone(),
     }
 }
 

@@ -72,7 +72,7 @@ impl<'s, 'a> Runner<'s, 'a> {
             Recovery::Resume(from) => self.write(Record::Resumed { leg, from }),
             Recovery::TurnBack => {
                 let cause = format!("warmkeep was interrupted {}", where_it_stood(self.progress()));
-                self.turn_back(cause, Fault::Interrupted)
+                self.turn_back(cause, Fault::Interrupted, None)
             }
         }
     }
@@ -85,7 +85,11 @@ impl<'s, 'a> Runner<'s, 'a> {
                 return Err(error);
             }
             let fault = fault_of(step, &error);
-            self.turn_back(self.subject.redact.clean(&error.chain()), fault)?;
+            self.turn_back(
+                self.subject.redact.clean(&error.chain()),
+                fault,
+                error.hint().map(str::to_owned),
+            )?;
         }
         self.write(Record::Closed)
     }
@@ -104,14 +108,14 @@ impl<'s, 'a> Runner<'s, 'a> {
             }
             Err(e) => {
                 let error = self.subject.redact.clean(&e.chain());
-                tracing::warn!(name: "step.failed", app, step = step.name(), ms, error);
+                tracing::info!(name: "step.failed", app, step = step.name(), ms, error);
                 self.write(Record::Failed { leg, step, ms, error })?;
             }
         }
         acted
     }
 
-    fn turn_back(&mut self, cause: String, fault: Fault) -> Result<()> {
+    fn turn_back(&mut self, cause: String, fault: Fault, remedy: Option<String>) -> Result<()> {
         let steps = self.progress().transaction.way_back(self.progress().reach());
         if self.progress().reach() > Reach::Nothing {
             self.subject
@@ -119,7 +123,7 @@ impl<'s, 'a> Runner<'s, 'a> {
                 .events
                 .happened(&Event::TurningBack { app: &self.subject.app.name, cause: &cause });
         }
-        self.write(Record::TurnedBack { cause, fault, steps })
+        self.write(Record::TurnedBack { cause, fault, steps, remedy })
     }
 
     /// Writes a journal record. When the disk is full, the space that was set aside is given up for it.

@@ -72,6 +72,8 @@ pub enum Record {
         fault: Fault,
         /// The steps back.
         steps: Vec<Step>,
+        /// What a person can do about the cause.
+        remedy: Option<String>,
     },
     /// A later run took the transaction up again, from this step.
     Resumed {
@@ -123,6 +125,8 @@ pub struct TurnedBack {
     pub fault: Fault,
     /// The steps back.
     pub steps: Vec<Step>,
+    /// What a person can do about the cause.
+    pub remedy: Option<String>,
 }
 
 /// How far a transaction has come.
@@ -201,8 +205,8 @@ impl Progress {
                 self.expect_in_flight(leg, Step::Gate)?;
                 self.up_at = Some(at);
             }
-            Record::TurnedBack { cause, fault, steps } => {
-                self.turn_back(TurnedBack { cause, fault, steps })?;
+            Record::TurnedBack { cause, fault, steps, remedy } => {
+                self.turn_back(TurnedBack { cause, fault, steps, remedy })?;
             }
             Record::Resumed { leg, from } => self.resume(leg, from)?,
             Record::Closed => self.close()?,
