@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::at::{At, Step, written};
 use super::diagnostic::{Diagnostic, Invalid, Problem};
 use super::merge::merge;
@@ -146,16 +143,17 @@ fn judge_tree(
         found.extend(report.into_found());
         return Err(found);
     }
-    if let Ok(config) = wire::Config::deserialize(&value) {
+    if let Ok(config) = serde_json::from_value::<wire::Config>(value) {
         return resolve::resolve(config, report);
     }
     found.extend(report.into_found());
-    found.push(misfit(sources, tree, value));
+    found.push(misfit(sources, tree));
     Err(found)
 }
 
 /// Where the wire types refuse what the shape let through.
-fn misfit(sources: &[Source], tree: &Node<'_>, value: Value) -> Diagnostic {
+fn misfit(sources: &[Source], tree: &Node<'_>) -> Diagnostic {
+    let value = check::check(&mut Report::new(sources, tree), shape::config());
     let outcome: Result<wire::Config, _> = serde_path_to_error::deserialize(value);
     let error = outcome.err();
     let keys: Vec<Step<'_>> = error.iter().flat_map(|error| error.path().iter()).filter_map(step).collect();

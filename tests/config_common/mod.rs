@@ -1,5 +1,6 @@
 //! Configurations in temporary folders, for the tests of the configuration.
 #![expect(clippy::unwrap_used, reason = "a test that cannot set itself up has failed")]
+#![expect(clippy::disallowed_methods, reason = "tests drive the real system")]
 
 use warmkeep::config::model::Config;
 use warmkeep::config::{Invalid, load};
