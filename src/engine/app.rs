@@ -10,6 +10,7 @@ use crate::plan::transaction::{Kind, Transaction};
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
 use crate::sys::lock::{self, Lock};
+use crate::sys::signals::asked_to_end;
 use crate::versions::gate::Choice;
 
 /// Converges one app. What goes wrong is in the report, never an error of the run.
@@ -114,7 +115,7 @@ impl Subject<'_> {
         use crate::plan::converge::Trouble;
         let limit = crate::sys::clock::Deadline::after(self.app.health.timeout);
         let mut observed = first;
-        while matches!(observed.trouble, Some(Trouble::Unhealthy(_))) && !limit.passed() {
+        while matches!(observed.trouble, Some(Trouble::Unhealthy(_))) && !limit.passed() && !asked_to_end() {
             crate::sys::clock::sleep(self.app.health.interval.min(limit.left()));
             observed = self.observe(state)?;
         }

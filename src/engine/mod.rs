@@ -1,7 +1,7 @@
 //! Runs plans: the journal, the steps, the gate, the way back, and recovery.
 //!
 //! One app's converge is [`app::converge`]: lock → recover → observe → decide → act. A transaction's life is
-//! [`transaction::Runner`]; each of its steps is a method in [`steps`].
+//! [`transaction::Runner`]; each of its steps is a method in `steps`.
 
 pub mod app;
 pub mod by_hand;

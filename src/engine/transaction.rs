@@ -13,6 +13,7 @@ use crate::record::report::AppReport;
 use crate::record::state::AppState;
 use crate::sys::clock::Stopwatch;
 use crate::sys::files;
+use crate::sys::signals::asked_to_end;
 
 /// Set aside for what must be written when the disk is full: state, alert, history.
 const RESERVE: u64 = 1 << 20;
@@ -80,7 +81,7 @@ impl<'s, 'a> Runner<'s, 'a> {
     fn drive(&mut self) -> Result<()> {
         while let Some(step) = self.progress().next_step() {
             let leg = self.progress().leg();
-            let Err(error) = self.step(leg, step) else { continue };
+            let Err(error) = self.may_begin(step).and_then(|()| self.step(leg, step)) else { continue };
             if leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy) {
                 return Err(error);
             }
@@ -92,6 +93,18 @@ impl<'s, 'a> Runner<'s, 'a> {
             )?;
         }
         self.write(Record::Closed)
+    }
+
+    /// Asked to end, a transaction that has touched nothing yet is given up. One that has is brought to its end: a
+    /// half-done one would leave the app down until the next run.
+    fn may_begin(&self, step: Step) -> Result<()> {
+        let progress = self.progress();
+        let touches = progress.transaction.reach_of(step) > Reach::Nothing;
+        let untouched = progress.leg() == Leg::Forward && progress.reach() == Reach::Nothing;
+        if touches && untouched && asked_to_end() {
+            return Err(Error::new("warmkeep was asked to end before anything was touched"));
+        }
+        Ok(())
     }
 
     fn step(&mut self, leg: Leg, step: Step) -> Result<()> {

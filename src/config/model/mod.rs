@@ -1,5 +1,5 @@
 //! The resolved configuration: every default filled in, every value parsed. Nothing here is serialized; the wire
-//! types are in [`super::wire`].
+//! types are in `config::wire`.
 
 mod app;
 mod driver;
