@@ -1,5 +1,7 @@
 //! The health gate: rounds of probes until enough have passed for long enough, or the time is over.
 
+use std::collections::BTreeMap;
+
 use super::Subject;
 use crate::driver::Convergence;
 use crate::error::{Error, Result};
@@ -7,14 +9,23 @@ use crate::health::gate::{Gate, Verdict};
 use crate::sys::clock::{self, Stopwatch};
 use crate::versions::Version;
 
+/// What is to be proven.
+pub(super) struct Proof<'a> {
+    /// The version that must be healthy.
+    pub(super) version: &'a Version,
+    /// The environment of `command` checks.
+    pub(super) env: BTreeMap<String, String>,
+}
+
 impl Subject<'_> {
     /// Waits until `version` is proven healthy; `up` is called at its first healthy answer.
-    pub(super) fn pass_gate(&self, version: &Version, mut up: impl FnMut() -> Result<()>) -> Result<()> {
+    pub(super) fn pass_gate(&self, proof: &Proof<'_>, mut up: impl FnMut() -> Result<()>) -> Result<()> {
+        let version = proof.version;
         let watch = Stopwatch::start();
         let mut gate = Gate::new(&self.app.health);
         let mut seen_up = false;
         loop {
-            let trouble = self.trouble_of(version)?;
+            let trouble = self.trouble_of(proof)?;
             if trouble.is_none() && !seen_up {
                 seen_up = true;
                 up()?;
@@ -28,12 +39,12 @@ impl Subject<'_> {
     }
 
     /// One look: why the version is not healthy at this moment. That it will never be is an error.
-    fn trouble_of(&self, version: &Version) -> Result<Option<String>> {
-        match self.driver.converged(version)? {
-            Convergence::Dead(why) => Err(self.not_healthy(version, &why)),
+    fn trouble_of(&self, proof: &Proof<'_>) -> Result<Option<String>> {
+        match self.driver.converged(proof.version)? {
+            Convergence::Dead(why) => Err(self.not_healthy(proof.version, &why)),
             Convergence::Starting(why) => Ok(Some(why)),
             Convergence::Converged => {
-                let round = self.probe(version);
+                let round = self.probe(proof.version, &proof.env);
                 Ok((!round.healthy()).then(|| round.failures()))
             }
         }

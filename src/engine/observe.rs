@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::health::{self, Probing, Round};
 use crate::plan::converge::{Bounds, Observed, Trouble};
 use crate::record::state::AppState;
+use crate::snapshot::{Store, Survey};
 use crate::status::{Health, HeldVersion, Probe};
 use crate::sys::clock;
 use crate::versions::Version;
@@ -19,6 +20,9 @@ use crate::versions::source::{self, Ask, Release};
 
 /// How long a source may take to list its versions.
 const LIST_LIMIT: Duration = Duration::from_secs(2 * 60);
+
+/// How room is measured: by trying, or by looking only.
+pub(super) type Measure = fn(&Store, &[PathBuf]) -> Result<Survey>;
 
 impl Subject<'_> {
     /// What runs, and whether it is healthy at one probe of each check.
@@ -40,7 +44,7 @@ impl Subject<'_> {
 
     fn examine(&self, version: &Version, observed: &mut Observed) -> Result<()> {
         let round = match self.driver.converged(version)? {
-            Convergence::Converged => self.probe(version),
+            Convergence::Converged => self.probe(version, &self.variables(Phase::Watch, version, None, None)),
             Convergence::Starting(why) | Convergence::Dead(why) => {
                 observed.trouble = Some(Trouble::Down(self.redact.clean(&why)));
                 return Ok(());
@@ -55,14 +59,13 @@ impl Subject<'_> {
     }
 
     /// One round of the app's checks.
-    pub(super) fn probe(&self, version: &Version) -> Round {
-        let env: BTreeMap<String, String> = self.variables(Phase::Watch, version, None, None);
+    pub(super) fn probe(&self, version: &Version, env: &BTreeMap<String, String>) -> Round {
         let containers = || match self.driver.converged(version) {
             Ok(Convergence::Converged) => Ok(()),
             Ok(Convergence::Starting(why) | Convergence::Dead(why)) => Err(why),
             Err(e) => Err(e.chain()),
         };
-        health::round(&self.app.health, &Probing { env: &env, containers: &containers })
+        health::round(&self.app.health, &Probing { env, containers: &containers })
     }
 
     /// The versions that the source lists.
@@ -113,8 +116,8 @@ impl Subject<'_> {
     }
 
     /// What a snapshot of the volumes needs, and what there is.
-    pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf]) -> Result<Bounds> {
-        let survey = self.store.survey(volumes)?;
+    pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf], measure: Measure) -> Result<Bounds> {
+        let survey = measure(&self.store, volumes)?;
         let listing = self.store.list()?;
         let last_good = state.last_good.as_ref().and_then(|good| good.snapshot.as_ref());
         let protected = listing
