@@ -67,7 +67,9 @@ impl Runner<'_, '_> {
             (Leg::Back, Some(old)) => (Phase::Back, old, Some(to)),
             (Leg::Back, None) => (Phase::Back, to, None),
         };
-        self.subject.variables(phase, version, from, progress.snapshot.as_ref())
+        // A rollback by hand is about the snapshot that it takes back, and not about the one it takes for safety.
+        let taken_back = progress.transaction.restore.as_ref().filter(|_| leg == Leg::Forward);
+        self.subject.variables(phase, version, from, taken_back.or(progress.snapshot.as_ref()))
     }
 
     fn take_snapshot(&mut self) -> Result<()> {
