@@ -22,7 +22,7 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let app = Session::app(&config, &options.app)?;
     let version = version(&options.version)?;
     let ctx = session.context(&config)?;
-    let report = schedule::single(&ctx, || by_hand::deploy(&ctx, app, &version))?;
+    let report = schedule::single(&ctx, app, || by_hand::deploy(&ctx, app, &version))?;
     converge::show(session, &report)
 }
 

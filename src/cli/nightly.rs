@@ -7,7 +7,6 @@ use crate::engine::schedule;
 use crate::error::Result;
 use crate::plan::order::Selection;
 use crate::record::document;
-use crate::sys::lock;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -19,10 +18,8 @@ pub(super) struct Options {
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
     let ctx = session.context(&config)?;
-    ctx.layout.create()?;
-    let _alone = lock::exclusive(&ctx.layout.host_lock()).map_err(schedule::host_is_busy)?;
     let everything = Selection { wanted: config.apps.keys().cloned().collect(), ..Selection::default() };
-    let report = schedule::run_locked(&ctx, &everything, options.jobs)?;
+    let report = schedule::run_alone(&ctx, &everything, options.jobs)?;
     document::write(&ctx.layout.runs().join(format!("{}.json", report.run)), &report)?;
     converge::show(session, &report)
 }

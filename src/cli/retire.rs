@@ -26,6 +26,6 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
         None => retire::remembered(&ctx, &options.app)?,
     };
     let app = remembered.ok_or_else(|| unknown_app(&config, &options.app))?;
-    let report = schedule::single(&ctx, || retire::retire(&ctx, &app))?;
+    let report = schedule::single(&ctx, &app, || retire::retire(&ctx, &app))?;
     converge::show(session, &report)
 }

@@ -20,6 +20,6 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
     let app = Session::app(&config, &options.app)?;
     let ctx = session.context(&config)?;
-    let report = schedule::single(&ctx, || by_hand::roll_back(&ctx, app, options.to.as_deref()))?;
+    let report = schedule::single(&ctx, app, || by_hand::roll_back(&ctx, app, options.to.as_deref()))?;
     converge::show(session, &report)
 }

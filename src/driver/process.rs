@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::supervise::{self, OWNER, Orders, ProcessRecord};
+use super::mark::{HELPER, OWNER, owner};
+use super::supervise::{self, Orders, ProcessRecord};
 use super::{Convergence, Current, Driver, Placeholders, Up};
 use crate::config::model::{App, Process, Source};
 use crate::error::{Error, Result};
@@ -13,9 +14,6 @@ use crate::sys::proc::{self, Mark};
 use crate::sys::process::Program;
 use crate::sys::{files, hash};
 use crate::version::Version;
-
-/// The variable that marks programs which warmkeep runs for an app: `prepare`, hooks, checks.
-pub const HELPER: &str = "WARMKEEP_HELPER";
 
 /// How long a supervisor has to notice by itself that its app has ended.
 const SUPERVISOR_GRACE: Duration = Duration::from_secs(1);
@@ -55,7 +53,7 @@ impl<'a> ProcessDriver<'a> {
     }
 
     fn placeholders<'b>(&'b self, version: &'b Version, release: &'b Path) -> Placeholders<'b> {
-        Placeholders { app: &self.app.name, version, release, data: self.data() }
+        Placeholders { app: &self.app.name, version: version.as_str(), release, data: self.data() }
     }
 
     fn orders(&self, version: &Version) -> Result<Orders> {
@@ -279,12 +277,6 @@ impl Driver for ProcessDriver<'_> {
         let variable = format!("{HELPER}={}", self.owner);
         proc::end_marked(Mark { session: None, variable: &variable }, self.app.timeouts.stop)
     }
-}
-
-/// What marks the app's processes: the same for the same state folder and app, different for any other.
-pub fn owner(layout: &AppLayout) -> String {
-    let folder = files::canonical(layout.dir()).unwrap_or_else(|_| layout.dir().to_owned());
-    hash::short(folder.as_os_str().as_encoded_bytes(), 12)
 }
 
 fn exit_word(code: i32) -> String {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::mark::OWNER;
 use crate::error::{Error, Result};
 use crate::record::document::{self, SCHEMA};
 use crate::sys::daemon::{self, BoundedLog, Launch};
@@ -22,8 +23,6 @@ use crate::version::Version;
 pub const SUPERVISE: &str = "internal-supervise";
 /// The hidden verb that becomes the app.
 pub const LAUNCH: &str = "internal-launch";
-/// The variable that marks an app's processes.
-pub const OWNER: &str = "WARMKEEP_OWNER";
 
 /// What a supervisor is told, on its standard input: an environment may hold secrets.
 #[derive(Debug, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! One app's converge: lock → recover → observe → decide → act.
 
 use super::events::Event;
+use super::observe::Measure;
 use super::transaction::Runner;
 use super::{Context, Subject};
 use crate::config::model::App;
@@ -9,6 +10,7 @@ use crate::plan::converge::{Decision, Intent, Observed, World, decide, within_bo
 use crate::plan::transaction::{Kind, Transaction};
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
+use crate::snapshot::Store;
 use crate::sys::lock::{self, Lock};
 use crate::sys::signals::asked_to_end;
 use crate::versions::gate::Choice;
@@ -94,7 +96,7 @@ impl Subject<'_> {
         let observed = self.observe(&state)?;
         let observed = self.have_patience(&state, observed)?;
         let look = self.look(&state, intent, observed)?;
-        let decision = self.decide(&state, &look, intent, &Self::bounds)?;
+        let decision = self.decide(&state, &look, intent, Store::survey)?;
         self.act_on(state, &look, decision)
     }
 
@@ -127,18 +129,12 @@ impl Subject<'_> {
         let state = self.state()?;
         let observed = self.observe(&state)?;
         let look = self.look(&state, intent, observed)?;
-        let decision = self.decide(&state, &look, intent, &Self::glanced_bounds)?;
+        let decision = self.decide(&state, &look, intent, Store::estimate)?;
         Ok((look.observed, decision))
     }
 
     /// The decision, with the room for its snapshot looked at where it needs one.
-    fn decide(
-        &self,
-        state: &AppState,
-        look: &Look,
-        intent: Intent,
-        bounds: &Measure<Self>,
-    ) -> Result<Decision> {
+    fn decide(&self, state: &AppState, look: &Look, intent: Intent, measure: Measure) -> Result<Decision> {
         let volumes = self.volumes()?;
         let world = World {
             app: self.app,
@@ -151,11 +147,28 @@ impl Subject<'_> {
         let decision = decide(&world);
         match &decision {
             Decision::Act(transaction) if takes_snapshot(transaction) => {
-                let bounds = bounds(self, state, &existing(transaction))?;
+                let bounds = self.bounds(state, &existing(transaction), measure)?;
                 Ok(within_bounds(decision, self.app, &bounds))
+            }
+            Decision::Act(transaction) => {
+                self.expect_data(transaction)?;
+                Ok(decision)
             }
             _ => Ok(decision),
         }
+    }
+
+    /// An app whose data is not there would begin anew in its place, over a mount that failed for one.
+    fn expect_data(&self, transaction: &Transaction) -> Result<()> {
+        let gone = existing(transaction).into_iter().find(|volume| !crate::sys::files::is_dir(volume));
+        let Some(gone) = gone else { return Ok(()) };
+        Err(Error::new(format!("the data folder {} of {} is gone", gone.display(), self.app.name)).remedy(
+            format!(
+                "nothing was started: put it back (is it mounted?). If it is lost, make an empty folder in its place \
+                 and run `warmkeep rollback {} --to SNAPSHOT`",
+                self.app.name
+            ),
+        ))
     }
 
     fn act_on(&self, state: AppState, look: &Look, decision: Decision) -> Result<AppReport> {
@@ -227,9 +240,6 @@ pub(super) fn existing(transaction: &Transaction) -> Vec<std::path::PathBuf> {
 fn takes_snapshot(transaction: &Transaction) -> bool {
     transaction.steps.contains(&crate::plan::transaction::Step::Snapshot)
 }
-
-/// How the room for a snapshot is measured.
-type Measure<S> = dyn Fn(&S, &AppState, &[std::path::PathBuf]) -> Result<crate::plan::converge::Bounds>;
 
 /// What was seen before a decision.
 pub(super) struct Look {

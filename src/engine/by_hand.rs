@@ -8,7 +8,7 @@ use crate::plan::converge::{Decision, Intent, World, by_hand, rollback, within_b
 use crate::plan::transaction::Transaction;
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Store};
 use crate::sys::{clock, files};
 use crate::version::Version;
 use crate::versions::gate::{self, Choice, Question};
@@ -82,7 +82,7 @@ impl Subject<'_> {
 
     fn transact_bounded(&self, state: AppState, transaction: Transaction) -> Result<AppReport> {
         if transaction.is_stateful() {
-            let bounds = self.bounds(&state, &existing(&transaction))?;
+            let bounds = self.bounds(&state, &existing(&transaction), Store::survey)?;
             if let Decision::Held { why, .. } =
                 within_bounds(Decision::Act(transaction.clone()), self.app, &bounds)
             {

@@ -10,21 +10,25 @@ use crate::health::gate::{Gate, Verdict};
 use crate::sys::clock::{self, Stopwatch};
 use crate::version::Version;
 
+/// What is to be proven.
+pub(super) struct Proof<'a> {
+    /// The version that must be healthy.
+    pub(super) version: &'a Version,
+    /// The environment of `command` checks.
+    pub(super) env: BTreeMap<String, String>,
+}
+
 impl Subject<'_> {
-    /// Waits until `version` is proven healthy; `up` is called at its first healthy answer. `command` checks get `env`.
-    pub(super) fn pass_gate(
-        &self,
-        version: &Version,
-        env: &BTreeMap<String, String>,
-        mut up: impl FnMut() -> Result<()>,
-    ) -> Result<()> {
+    /// Waits until `version` is proven healthy; `up` is called at its first healthy answer.
+    pub(super) fn pass_gate(&self, proof: &Proof<'_>, mut up: impl FnMut() -> Result<()>) -> Result<()> {
+        let version = proof.version;
         let watch = Stopwatch::start();
         let mut gate = Gate::new(&self.app.health);
         let mut seen_up = false;
         let mut last: Option<String> = None;
         loop {
             let left = self.app.health.timeout.saturating_sub(watch.elapsed());
-            let trouble = self.trouble_of(version, env, left)?;
+            let trouble = self.trouble_of(proof, left)?;
             // A round that the end of the gate cut short says less than the one before it.
             let trouble =
                 if watch.elapsed() >= self.app.health.timeout { last.clone().or(trouble) } else { trouble };
@@ -42,17 +46,12 @@ impl Subject<'_> {
     }
 
     /// One look: why the version is not healthy at this moment. That it will never be is an error.
-    fn trouble_of(
-        &self,
-        version: &Version,
-        env: &BTreeMap<String, String>,
-        limit: Duration,
-    ) -> Result<Option<String>> {
-        match self.driver.converged(version)? {
-            Convergence::Dead(why) => Err(self.not_healthy(version, &why)),
+    fn trouble_of(&self, proof: &Proof<'_>, limit: Duration) -> Result<Option<String>> {
+        match self.driver.converged(proof.version)? {
+            Convergence::Dead(why) => Err(self.not_healthy(proof.version, &why)),
             Convergence::Starting(why) => Ok(Some(why)),
             Convergence::Converged => {
-                let round = self.probe(version, env, limit);
+                let round = self.probe(proof.version, &proof.env, limit);
                 Ok((!round.healthy()).then(|| round.failures()))
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Subject;
-use crate::driver::process::{HELPER, owner};
+use crate::driver::mark::{HELPER, owner};
 use crate::error::{Error, Result};
 use crate::plan::transaction::Kind;
 use crate::snapshot::SnapshotId;

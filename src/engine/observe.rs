@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::health::{self, Probing, Round};
 use crate::plan::converge::{Bounds, Observed, Trouble};
 use crate::record::state::AppState;
+use crate::snapshot::{Store, Survey};
 use crate::status::{Health, HeldVersion, Probe};
 use crate::sys::clock;
 use crate::version::Version;
@@ -19,6 +20,9 @@ use crate::versions::source::{self, Ask, Release};
 
 /// How long a source may take to list its versions.
 const LIST_LIMIT: Duration = Duration::from_secs(2 * 60);
+
+/// How room is measured: by trying, or by looking only.
+pub(super) type Measure = fn(&Store, &[PathBuf]) -> Result<Survey>;
 
 impl Subject<'_> {
     /// What runs, and whether it is healthy at one probe of each check.
@@ -113,20 +117,14 @@ impl Subject<'_> {
         Ok(volumes)
     }
 
-    /// What a snapshot of the volumes needs, and what there is: tried on the very folders.
-    pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf]) -> Result<Bounds> {
-        let survey = self.store.survey(volumes)?;
+    /// What a snapshot of the volumes needs, and what there is.
+    pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf], measure: Measure) -> Result<Bounds> {
+        let survey = measure(&self.store, volumes)?;
         Ok(Bounds {
             needed: survey.allocated_bytes(),
             protected: self.protected_bytes(state)?,
             shortfall: survey.shortfall().map(|shortfall| shortfall.to_string()),
         })
-    }
-
-    /// The same as far as it can be told without writing anything.
-    pub(super) fn glanced_bounds(&self, state: &AppState, volumes: &[PathBuf]) -> Result<Bounds> {
-        let needed = self.store.glance(volumes)?;
-        Ok(Bounds { needed, protected: self.protected_bytes(state)?, shortfall: None })
     }
 
     /// Bytes of the snapshot that may not go: last-good's.

@@ -28,17 +28,19 @@ impl Subject<'_> {
         self.driver.stop()?;
         self.driver.wait_gone()?;
         let last = self.last_snapshot(&state, current.as_ref())?;
-        for snapshot in self.store.list()?.snapshots {
-            if last.as_ref().is_none_or(|last| last.id != snapshot.id) {
-                self.store.discard(&snapshot.id)?;
+        let earlier = match &last {
+            Some(last) if !files::exists(&self.layout.journal()) => {
+                self.drop_all_but(last)?;
+                ""
             }
-        }
-        self.store.drop_failed()?;
+            // Data in the middle of a transaction may not be what a person wants back.
+            _ => ", and every earlier snapshot was kept",
+        };
         self.driver.tidy(&[])?;
         forget(self.layout)?;
         let reason = last.as_ref().map_or_else(
             || "it was stopped and forgotten".to_owned(),
-            |last| format!("it was stopped and forgotten; its data is in the snapshot {}", last.id),
+            |last| format!("it was stopped and forgotten; its data is in the snapshot {}{earlier}", last.id),
         );
         Ok(AppReport {
             from: current,
@@ -48,8 +50,16 @@ impl Subject<'_> {
         })
     }
 
+    fn drop_all_but(&self, last: &Snapshot) -> Result<()> {
+        for snapshot in self.store.list()?.snapshots.iter().filter(|snapshot| snapshot.id != last.id) {
+            self.store.discard(&snapshot.id)?;
+        }
+        self.store.drop_failed()
+    }
+
     fn last_snapshot(&self, state: &AppState, current: Option<&Version>) -> Result<Option<Snapshot>> {
-        let volumes: Vec<_> = state.volumes.iter().filter(|volume| files::exists(volume)).cloned().collect();
+        let known = if state.volumes.is_empty() { self.driver.data_paths()? } else { state.volumes.clone() };
+        let volumes: Vec<_> = known.into_iter().filter(|volume| files::exists(volume)).collect();
         let (Some(version), false) = (current, volumes.is_empty()) else { return Ok(None) };
         let request = Request {
             version: version.clone(),

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
+
 use super::app::converge;
 use super::events::Event;
 use super::{Context, Subject};
 use crate::config::model::App;
-use crate::error::{Error, Result};
+use crate::error::{Kind, Result};
 use crate::plan::converge::Intent;
 use crate::plan::order::{Ready, Selection};
 use crate::record::document::SCHEMA;
@@ -27,12 +29,18 @@ struct Board {
 /// one, which holds it alone.
 pub fn run(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
     ctx.layout.create()?;
-    let _shared = lock::shared(&ctx.layout.host_lock()).map_err(host_is_busy)?;
-    run_locked(ctx, selection, jobs)
+    let taken = lock::shared(&ctx.layout.host_lock());
+    unless_busy(ctx, taken, selection.all(), || run_locked(ctx, selection, jobs))
 }
 
-/// The same for a caller that holds the host lock.
-pub fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
+/// The same as the nightly run, which holds the host lock alone.
+pub fn run_alone(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
+    ctx.layout.create()?;
+    let taken = lock::exclusive(&ctx.layout.host_lock());
+    unless_busy(ctx, taken, selection.all(), || run_locked(ctx, selection, jobs))
+}
+
+fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
     let started_at = clock::now();
     signals::listen()?;
     ctx.events.happened(&Event::Planned { apps: selection.len() });
@@ -45,22 +53,36 @@ pub fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Resu
         }
     });
     let board = board.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(RunReport {
-        schema: SCHEMA,
-        run: ctx.run.clone(),
-        started_at,
-        finished_at: clock::now(),
-        apps: board.reports.into_values().collect(),
-    })
+    Ok(report(ctx, started_at, board.reports.into_values().collect()))
 }
 
-/// What it means that the host lock is held alone.
-pub fn host_is_busy(error: Error) -> Error {
-    match error.kind() {
-        crate::error::Kind::Busy => Error::busy("another run holds the host lock")
-            .remedy("try again when it has ended; `warmkeep status` shows what it does"),
-        _ => error,
+/// Works while the host lock is held. Where somebody else has it, each app is reported as busy.
+fn unless_busy<'n>(
+    ctx: &Context<'_>,
+    taken: Result<lock::Lock>,
+    apps: impl Iterator<Item = &'n String>,
+    work: impl FnOnce() -> Result<RunReport>,
+) -> Result<RunReport> {
+    match taken {
+        Ok(_held) => work(),
+        Err(e) if e.kind() == Kind::Busy => {
+            Ok(report(ctx, clock::now(), apps.map(|name| busy(name)).collect()))
+        }
+        Err(e) => Err(e),
     }
+}
+
+fn busy(name: &str) -> AppReport {
+    AppReport {
+        reason: Some("another run holds the host lock".into()),
+        remedy: Some("try again when it has ended; `warmkeep status` shows what it does".into()),
+        ..AppReport::new(name, Outcome::Busy)
+    }
+}
+
+fn report(ctx: &Context<'_>, started_at: Timestamp, mut apps: Vec<AppReport>) -> RunReport {
+    apps.sort_by(|a, b| a.app.cmp(&b.app));
+    RunReport { schema: SCHEMA, run: ctx.run.clone(), started_at, finished_at: clock::now(), apps }
 }
 
 fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
@@ -137,11 +159,10 @@ fn skipped(ctx: &Context<'_>, name: &str, why: String) -> AppReport {
 }
 
 /// Work on one app, asked for by name, as a run of its own.
-pub fn single(ctx: &Context<'_>, work: impl FnOnce() -> AppReport) -> Result<RunReport> {
+pub fn single(ctx: &Context<'_>, app: &App, work: impl FnOnce() -> AppReport) -> Result<RunReport> {
     let started_at = clock::now();
     signals::listen()?;
     ctx.layout.create()?;
-    let _shared = lock::shared(&ctx.layout.host_lock()).map_err(host_is_busy)?;
-    let apps = vec![work()];
-    Ok(RunReport { schema: SCHEMA, run: ctx.run.clone(), started_at, finished_at: clock::now(), apps })
+    let taken = lock::shared(&ctx.layout.host_lock());
+    unless_busy(ctx, taken, std::iter::once(&app.name), || Ok(report(ctx, started_at, vec![work()])))
 }

@@ -1,20 +1,23 @@
 //! What each step does. Every one of them can be run again after it was interrupted anywhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::gate::Proof;
 use super::hooks::Phase;
 use super::tell;
 use super::transaction::Runner;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::progress::{Fault, Record};
-use crate::plan::transaction::{Kind, Leg, Reach, Step};
+use crate::plan::transaction::{Kind, Leg, Reach, Step, Transaction};
 use crate::record::history;
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::LastOutcome;
-use crate::snapshot::Request;
-use crate::snapshot::retention;
+use crate::snapshot::{Listing, Request, SnapshotId, retention};
 use crate::sys::{clock, files};
 use crate::version::Version;
+
+/// The most that is read of an overridden journal.
+const EVIDENCE: u64 = 16 << 20;
 
 impl Runner<'_, '_> {
     pub(super) fn act(&mut self, leg: Leg, step: Step) -> Result<()> {
@@ -52,16 +55,21 @@ impl Runner<'_, '_> {
     }
 
     pub(super) fn run_hook(&self, leg: Leg, name: &str, argv: &[String]) -> Result<()> {
-        let progress = self.progress();
-        let version = self.target(leg).unwrap_or_else(|_| progress.transaction.to.clone());
-        self.subject.hook(name, argv, &self.variables(leg, &version))
+        self.subject.hook(name, argv, &self.variables(leg))
     }
 
-    /// The environment of hooks and `command` checks.
-    fn variables(&self, leg: Leg, version: &Version) -> BTreeMap<String, String> {
+    /// On the way back, the app comes from the version that failed.
+    fn variables(&self, leg: Leg) -> BTreeMap<String, String> {
         let progress = self.progress();
-        let phase = if leg == Leg::Back { Phase::Back } else { Phase::In(progress.transaction.kind) };
-        self.subject.variables(phase, version, progress.transaction.from.as_ref(), progress.snapshot.as_ref())
+        let Transaction { kind, from, to, .. } = &progress.transaction;
+        let (phase, version, from) = match (leg, from) {
+            (Leg::Forward, from) => (Phase::In(*kind), to, from.as_ref()),
+            (Leg::Back, Some(old)) => (Phase::Back, old, Some(to)),
+            (Leg::Back, None) => (Phase::Back, to, None),
+        };
+        // A rollback by hand is about the snapshot that it takes back, and not about the one it takes for safety.
+        let taken_back = progress.transaction.restore.as_ref().filter(|_| leg == Leg::Forward);
+        self.subject.variables(phase, version, from, taken_back.or(progress.snapshot.as_ref()))
     }
 
     fn take_snapshot(&mut self) -> Result<()> {
@@ -93,14 +101,16 @@ impl Runner<'_, '_> {
 
     fn gate(&mut self, leg: Leg) -> Result<()> {
         let version = self.target(leg)?;
-        let env = self.variables(leg, &version);
         let subject = self.subject;
-        subject.pass_gate(&version, &env, || self.write(Record::Up { leg }))
+        let proof = Proof { version: &version, env: self.variables(leg) };
+        subject.pass_gate(&proof, || self.write(Record::Up { leg }))
     }
 
     /// Records the result: state, history, alert. With the disk full, what was set aside is used for it.
     fn commit(&mut self) -> Result<()> {
-        let report = tell::report(self.progress());
+        let mut report = tell::report(self.progress());
+        // The last step tried is this one, and it has not ended.
+        report.steps.pop();
         self.settle();
         self.state.last = Some(LastOutcome { outcome: report.outcome, at: clock::now() });
         match self.keep(&report) {
@@ -120,7 +130,10 @@ impl Runner<'_, '_> {
         self.subject.app.driver.name().clone_into(&mut self.state.driver);
         let Some(back) = &progress.turned_back else {
             self.state.commit(&transaction.to, now, progress.snapshot.clone());
-            if let (Kind::Rollback, Some(from)) = (transaction.kind, &transaction.from) {
+            // Earlier data of the same version is no verdict on the version.
+            if let (Kind::Rollback, Some(from)) = (transaction.kind, &transaction.from)
+                && *from != transaction.to
+            {
                 self.state.quarantine(from.clone(), now, "rolled back by hand".into());
             }
             return;
@@ -177,16 +190,20 @@ impl Runner<'_, '_> {
         self.state.current.iter().cloned().chain(good).collect()
     }
 
+    /// What the journal of an overridden transaction names stays with it, even where that journal is damaged.
+    fn named_by_evidence(&self, listing: &Listing) -> Result<BTreeSet<SnapshotId>> {
+        let bytes = files::read_if_exists(&self.subject.layout.abandoned_journal(), EVIDENCE)?;
+        let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+        let ids = listing.snapshots.iter().map(|snapshot| &snapshot.id);
+        Ok(ids.filter(|id| text.contains(id.as_str())).cloned().collect())
+    }
+
     fn apply_retention(&self) -> Result<()> {
         let subject = self.subject;
         let listing = subject.store.list()?;
-        let protected = self
-            .state
-            .last_good
-            .iter()
-            .filter_map(|good| good.snapshot.clone())
-            .chain(self.progress().snapshot.clone())
-            .collect();
+        let mut protected: BTreeSet<SnapshotId> = self.named_by_evidence(&listing)?;
+        protected.extend(self.state.last_good.iter().filter_map(|good| good.snapshot.clone()));
+        protected.extend(self.progress().snapshot.clone());
         let facts: Vec<retention::Fact> = listing.snapshots.iter().map(retention::Fact::from).collect();
         let plan = retention::plan(&facts, &protected, &subject.app.snapshots, clock::now());
         for id in &plan.delete {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::checks;
+use super::checks::{self, Volume};
 use super::root::Root;
 use super::store::{PROBE, Store};
 use crate::error::{Error, Result};
@@ -171,24 +171,43 @@ fn empty(path: PathBuf, id: (u32, u32)) -> Result<FileSystem> {
 }
 
 impl Store {
-    /// Bytes that a snapshot of the volumes copies at the most: whether blocks can be shared is not tried, because
-    /// nothing is written. The errors are those of [`Store::survey`].
-    pub fn glance(&self, volumes: &[PathBuf]) -> Result<u64> {
-        let checked = checks::all(volumes, &self.app_dir)?;
-        checked.iter().map(|volume| Ok(measure(&volume.open()?)?.allocated)).sum()
-    }
-
     /// Measures volumes, which may be in use, and what a snapshot of them would need. Leaves nothing behind. An error
     /// names a volume that no snapshot can be taken of, and the remedy: one that is missing, is no folder, is or holds
     /// a mount point, cannot be read, or has a parent that cannot be written to.
     pub fn survey(&self, volumes: &[PathBuf]) -> Result<Survey> {
+        self.survey_by(volumes, |volume| {
+            let root = self.place(volume)?;
+            let reflink = reflinks(&root)?;
+            Ok((root, reflink))
+        })
+    }
+
+    /// The same without trying anything out: not a file is touched. Where copies would go, and whether blocks would be
+    /// shared there, is read from devices and file systems, which is right but for file systems in odd settings.
+    pub fn estimate(&self, volumes: &[PathBuf]) -> Result<Survey> {
+        self.survey_by(volumes, |volume| {
+            let root = if self.is_on_the_device_of(volume)? { self.in_store() } else { self.beside(volume) };
+            Ok((root, files::may_share_blocks(volume.parent)?))
+        })
+    }
+
+    fn is_on_the_device_of(&self, volume: &Volume<'_>) -> Result<bool> {
+        let there = self.app_dir.ancestors().find(|path| files::is_dir(path)).unwrap_or(&self.app_dir);
+        let device = |path| Ok::<_, Error>(Dir::open(&files::canonical(path)?)?.meta()?.id.device);
+        Ok(device(there)? == device(volume.parent)?)
+    }
+
+    fn survey_by(
+        &self,
+        volumes: &[PathBuf],
+        placed: impl Fn(&Volume<'_>) -> Result<(Root, bool)>,
+    ) -> Result<Survey> {
         let checked = checks::all(volumes, &self.app_dir)?;
         let mut surveyed = Vec::new();
         let mut loads = Vec::new();
         for volume in &checked {
-            let root = self.place(volume)?;
+            let (root, reflink) = placed(volume)?;
             let totals = measure(&volume.open()?)?;
-            let reflink = reflinks(&root)?;
             let load = Load { bytes: totals.allocated, entries: totals.inodes, reflink };
             loads.push((root.path(""), load));
             surveyed.push(SurveyedVolume {

@@ -258,6 +258,14 @@ pub fn space(path: &Path) -> Result<Space> {
     })
 }
 
+/// Whether the file system that holds `path` is of a kind whose files can share blocks. Only trying it tells for sure.
+pub fn may_share_blocks(path: &Path) -> Result<bool> {
+    /// btrfs, xfs, bcachefs, zfs.
+    const MAGIC: [u64; 4] = [0x9123_683e, 0x5846_5342, 0xca45_1a4e, 0x2fc1_2fc1];
+    let stat = rustix::fs::statfs(path).map_err(|e| failed("measure", path, e.into()))?;
+    Ok(MAGIC.iter().any(|magic| u64::try_from(stat.f_type).is_ok_and(|kind| kind == *magic)))
+}
+
 /// An append-only file whose every line is durable before `append` returns.
 #[derive(Debug)]
 pub struct Appender {

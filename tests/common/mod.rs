@@ -141,6 +141,74 @@ impl Host {
         self.write_config(&config);
     }
 
+    /// Changes the configuration of the app and writes it.
+    pub fn configure(&self, change: impl FnOnce(&mut Value)) {
+        let mut config: Value =
+            serde_json::from_slice(&fs::read(self.path("warmkeep.json")).unwrap()).unwrap();
+        change(&mut config["apps"][APP]);
+        self.write_config(&config);
+    }
+
+    /// The app becomes a shell script, healthy as long as it runs; its versions are a list.
+    pub fn run_script(&self, script: &str, versions: &[&str]) {
+        self.configure(|app| {
+            app["driver"]["process"]["command"] = json!(["sh", "-c", script]);
+            app["versions"]["source"] = json!({ "list": { "versions": versions } });
+            app["health"]["checks"] = json!({ "up": { "command": { "run": ["true"] } } });
+        });
+    }
+
+    /// The app's versions become the lines of the file `versions`, in the host's folder.
+    pub fn list_versions(&self, lines: &str) {
+        fs::write(self.path("versions"), lines).unwrap();
+        let path = self.path("versions").to_string_lossy().into_owned();
+        self.configure(|app| {
+            app["versions"]["source"] = json!({ "command": { "run": ["cat", path] } });
+        });
+    }
+
+    /// Installs the app as it is configured.
+    pub fn install(&self) -> Ran {
+        let ran = self.converge();
+        assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "installed"), "{ran:?}");
+        ran
+    }
+
+    /// The record of the running process.
+    pub fn process_record(&self) -> Value {
+        serde_json::from_slice(&fs::read(self.process_file()).unwrap()).unwrap()
+    }
+
+    pub fn process_file(&self) -> PathBuf {
+        self.path("run/apps").join(APP).join("process.json")
+    }
+
+    /// The pid of the app's first process.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.process_record()["main"]["pid"].as_i64().unwrap()).unwrap()
+    }
+
+    /// The app's folder of state.
+    pub fn app_dir(&self) -> PathBuf {
+        self.path("state/apps").join(APP)
+    }
+
+    /// The app's snapshots, by the names of their folders.
+    pub fn snapshots(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.app_dir().join("snapshots")) else { return Vec::new() };
+        let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let mut names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+        names.sort();
+        names
+    }
+
+    /// Kills the app itself, and waits until it is gone.
+    pub fn kill_app(&self) {
+        let pid = self.pid();
+        signal(pid, "KILL");
+        assert!(eventually(Duration::from_secs(5), || !is_alive(pid)));
+    }
+
     pub fn write_config(&self, config: &Value) {
         fs::write(self.path("warmkeep.json"), serde_json::to_vec_pretty(config).unwrap()).unwrap();
     }
@@ -268,6 +336,60 @@ pub fn ran(output: Output) -> Ran {
     }
 }
 
+/// Sends a signal by its name.
+pub fn signal(pid: i32, name: &str) {
+    Command::new("kill").args([&format!("-{name}"), "--", &pid.to_string()]).output().unwrap();
+}
+
+/// Whether a process runs; a zombie does not.
+pub fn is_alive(pid: i32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, Some('Z' | 'X') | None)
+}
+
+/// A folder with everything that a restore must give back: mode, owner, times, link targets, extended attributes.
+pub fn full_tree(root: &Path) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let mut paths = vec![root.to_owned()];
+    walk(root, &mut |path| paths.push(path.to_owned()));
+    paths.sort();
+    let line = |path: &PathBuf| {
+        let meta = fs::symlink_metadata(path).unwrap();
+        let bytes = if meta.is_file() { fs::read(path).unwrap() } else { Vec::new() };
+        let target = fs::read_link(path).unwrap_or_default();
+        let mut value = [0_u8; 256];
+        let length = rustix::fs::lgetxattr(path, "user.warmkeep", &mut value[..]).unwrap_or(0);
+        format!(
+            "{} {:o} {}:{} {}.{:09} {} {} {}",
+            path.strip_prefix(root).unwrap().display(),
+            meta.mode(),
+            meta.uid(),
+            meta.gid(),
+            meta.mtime(),
+            meta.mtime_nsec(),
+            target.display(),
+            String::from_utf8_lossy(&value[..length]),
+            String::from_utf8_lossy(&bytes).escape_debug(),
+        )
+    };
+    paths.iter().map(line).collect()
+}
+
+/// The lines that only one of two trees has; empty: they are the same.
+pub fn difference(before: &[String], after: &[String]) -> Vec<String> {
+    let only = |mark: &str, of: &[String], other: &[String]| -> Vec<String> {
+        of.iter().filter(|line| !other.contains(line)).map(|line| format!("{mark} {line}")).collect()
+    };
+    [only("-", before, after), only("+", after, before)].concat()
+}
+
+/// Asserts that a folder is what it was.
+#[track_caller]
+pub fn assert_untouched(root: &Path, before: &[String]) {
+    assert_eq!(difference(before, &full_tree(root)), Vec::<String>::new(), "{}", root.display());
+}
+
 /// Sends one HTTP request to a loopback port; the body of a 2xx answer.
 pub fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<String> {
     use std::io::{Read, Write};
@@ -310,7 +432,7 @@ pub fn tree(root: &Path) -> Vec<(String, u32, Vec<u8>)> {
     all
 }
 
-fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
+pub fn walk(folder: &Path, visit: &mut dyn FnMut(&Path)) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
