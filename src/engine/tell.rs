@@ -20,6 +20,7 @@ pub(super) fn report(progress: &Progress) -> AppReport {
         snapshot: progress.snapshot.as_ref().map(ToString::to_string),
         cause: causes.as_ref().map(|causes| format!("{}; {}", causes.upgrade, causes.rollback)),
         causes,
+        remedy: progress.turned_back.as_ref().and_then(|back| back.remedy.clone()),
         overrides: transaction.overrides.clone(),
         steps: progress.tried.iter().map(step).collect(),
         ..AppReport::new(&transaction.app, outcome(progress))
@@ -45,7 +46,7 @@ pub(super) fn unfinished(progress: &Progress, cause: &str, remedy: Option<&str>)
         outcome,
         cause: Some(line),
         causes: upgrade.map(|upgrade| Causes { upgrade, rollback }),
-        remedy: remedy.map(str::to_owned),
+        remedy: remedy.map(str::to_owned).or(finished.remedy),
         downtime_ms: None,
         ..finished
     }

@@ -68,6 +68,9 @@ pub enum Record {
     TurnedBack {
         /// Why.
         cause: String,
+        /// What a person can do about it.
+        #[serde(default)]
+        remedy: Option<String>,
         /// Whose fault it was.
         fault: Fault,
         /// The steps back.
@@ -119,6 +122,8 @@ pub struct Tried {
 pub struct TurnedBack {
     /// Why.
     pub cause: String,
+    /// What a person can do about it.
+    pub remedy: Option<String>,
     /// Whose fault.
     pub fault: Fault,
     /// The steps back.
@@ -201,8 +206,8 @@ impl Progress {
                 self.expect_in_flight(leg, Step::Gate)?;
                 self.up_at = Some(at);
             }
-            Record::TurnedBack { cause, fault, steps } => {
-                self.turn_back(TurnedBack { cause, fault, steps })?
+            Record::TurnedBack { cause, remedy, fault, steps } => {
+                self.turn_back(TurnedBack { cause, remedy, fault, steps })?
             }
             Record::Resumed { leg, from } => self.resume(leg, from)?,
             Record::Closed => self.close()?,
