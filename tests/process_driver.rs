@@ -292,7 +292,7 @@ fn how_it_ended_and_its_last_lines_are_in_the_cause() {
 }
 
 #[test]
-fn a_program_that_does_not_exist_is_told_as_such_and_the_old_version_comes_back() {
+fn what_runs_is_not_stopped_where_it_could_not_be_started_again() {
     let host = running("exec sleep 600");
     host.configure(|app| {
         app["versions"]["source"] = json!({ "list": { "versions": ["1.0.0", "1.1.0"] } });
@@ -301,11 +301,30 @@ fn a_program_that_does_not_exist_is_told_as_such_and_the_old_version_comes_back(
     let pid = host.pid();
     let ran = host.converge();
     let app = ran.app(APP);
-    assert!(app["cause"].as_str().unwrap().contains("/nowhere/notes-1.1.0"), "{ran:?}");
-    // The old version's program is gone from the configuration as well; what matters is that this was seen before
-    // anything was stopped for it.
-    assert!(is_alive(pid), "{ran:?}");
     assert_eq!((ran.code, app["outcome"].as_str()), (1, Some("failed")), "{ran:?}");
+    assert!(app["cause"].as_str().unwrap().contains("/nowhere/notes-1.0.0"), "{ran:?}");
+    assert!(app["remedy"].as_str().unwrap().contains("way back"), "{ran:?}");
+    assert!(is_alive(pid), "{ran:?}");
+}
+
+#[test]
+fn a_version_without_its_program_is_rolled_back() {
+    let host = Host::new();
+    host.run_script("", &["1.0.0"]);
+    host.configure(|app| {
+        app["driver"]["process"]["command"] = json!(["{release}/run"]);
+        app["driver"]["process"]["prepare"] = json!([
+            "sh",
+            "-c",
+            "test {version} = 1.1.0 || { printf '#!/bin/sh\\nexec sleep 600\\n' > {release}/run; chmod +x {release}/run; }"
+        ]);
+    });
+    host.install();
+    host.configure(|app| app["versions"]["source"] = json!({ "list": { "versions": ["1.0.0", "1.1.0"] } }));
+    let ran = host.converge();
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (4, "rolledBack"), "{ran:?}");
+    assert!(ran.app(APP)["cause"].as_str().unwrap().contains("1.1.0/run"), "{ran:?}");
+    assert!(is_alive(host.pid()));
 }
 
 #[test]

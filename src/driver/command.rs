@@ -98,6 +98,11 @@ impl Driver for CommandDriver<'_> {
         self.run("prefetch", &self.spec.prefetch, Some(version), self.app.timeouts.prefetch).map(drop)
     }
 
+    /// The user's own programs decide; that they can be run at all is seen when `status` is asked.
+    fn can_deploy(&self, _version: &Version) -> Result<()> {
+        self.status().map(drop)
+    }
+
     fn deploy(&self, version: &Version) -> Result<()> {
         let status = self.status()?;
         if status.running && status.version.as_ref() == Some(version) {

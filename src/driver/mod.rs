@@ -53,6 +53,9 @@ pub trait Driver: Sync {
     /// Fetches and prepares a version while the old one serves.
     fn prefetch(&self, version: &Version) -> Result<()>;
 
+    /// Whether `version` could be deployed, as far as that can be told without doing it; an error says why not.
+    fn can_deploy(&self, version: &Version) -> Result<()>;
+
     /// Makes `version` the one that runs. Nothing is done where it runs already as configured.
     fn deploy(&self, version: &Version) -> Result<()>;
 

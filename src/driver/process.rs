@@ -123,6 +123,15 @@ impl<'a> ProcessDriver<'a> {
             .map_err(|e| Error::new(format!("`prepare` of {version} failed")).because(e))
     }
 
+    fn expect_release(&self, version: &Version) -> Result<()> {
+        let release = self.release(version);
+        if files::exists(&release) {
+            return Ok(());
+        }
+        Err(Error::new(format!("the release {} is not there", release.display()))
+            .remedy("it went away after it was deployed or prepared; put it back"))
+    }
+
     fn mark(variable: &str, record: Option<&ProcessRecord>) -> Result<Vec<proc::Identity>> {
         let session =
             record.filter(|r| r.supervisor.is_alive() || r.main.is_alive()).map(|r| r.supervisor.pid);
@@ -186,6 +195,10 @@ impl Driver for ProcessDriver<'_> {
             .remedy("put it back, or let the next converge choose from what is there"))
     }
 
+    fn can_deploy(&self, version: &Version) -> Result<()> {
+        self.expect_release(version).and_then(|()| self.orders(version)).map(drop)
+    }
+
     fn deploy(&self, version: &Version) -> Result<()> {
         if let Some(record) = self.record()?
             && record.main.is_alive()
@@ -194,12 +207,7 @@ impl Driver for ProcessDriver<'_> {
         {
             return Ok(());
         }
-        let release = self.release(version);
-        if !files::exists(&release) {
-            return Err(Error::new(format!("the release {} is not there", release.display()))
-                .remedy("it went away after it was prepared; put it back"));
-        }
-        let orders = self.orders(version)?;
+        let orders = self.expect_release(version).and_then(|()| self.orders(version))?;
         self.stop()?;
         self.wait_gone()?;
         supervise::start(&orders, self.app.timeouts.deploy)

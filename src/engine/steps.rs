@@ -6,6 +6,7 @@ use super::gate::Proof;
 use super::hooks::Phase;
 use super::tell;
 use super::transaction::Runner;
+use crate::driver::Up;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::progress::{Fault, Record};
 use crate::plan::transaction::{Kind, Leg, Reach, Step, Transaction};
@@ -23,7 +24,10 @@ impl Runner<'_, '_> {
     pub(super) fn act(&mut self, leg: Leg, step: Step) -> Result<()> {
         let subject = self.subject;
         match step {
-            Step::Prefetch => subject.driver.prefetch(&self.target(leg)?),
+            Step::Prefetch => {
+                subject.driver.prefetch(&self.target(leg)?)?;
+                self.secure_way_back()
+            }
             Step::BeforeStop => self.run_hook(leg, "beforeStop", &subject.app.hooks.before_stop),
             Step::Stop => subject.driver.stop(),
             Step::WaitGone => subject.driver.wait_gone(),
@@ -42,6 +46,27 @@ impl Runner<'_, '_> {
                 Ok(())
             }
         }
+    }
+
+    /// What runs is stopped only if it could be started again: its release may have gone, or its program with a change
+    /// of the configuration.
+    fn secure_way_back(&self) -> Result<()> {
+        let Transaction { app, from: Some(from), kind: Kind::Upgrade | Kind::Rollback, .. } =
+            &self.progress().transaction
+        else {
+            return Ok(());
+        };
+        let driver = &self.subject.driver;
+        if driver.current()?.up != Up::Yes {
+            return Ok(());
+        }
+        driver.prefetch(from).and_then(|()| driver.can_deploy(from)).map_err(|e| {
+            let remedy = format!(
+                "put back what it needs, so that there is a way back. To go on without one, end the processes of {app} \
+                 by hand first, then deploy"
+            );
+            Error::new(format!("{from}, which runs, could not be started again")).because(e).remedy(remedy)
+        })
     }
 
     fn target(&self, leg: Leg) -> Result<Version> {

@@ -58,7 +58,7 @@ pub(super) fn unfinished(progress: &Progress, cause: &str, remedy: Option<&str>)
         outcome,
         cause: Some(line),
         causes: upgrade.map(|upgrade| Causes { upgrade, rollback }),
-        remedy: remedy.map(str::to_owned),
+        remedy: remedy.map(str::to_owned).or(finished.remedy),
         downtime_ms: None,
         ..finished
     }

@@ -73,7 +73,7 @@ impl<'s, 'a> Runner<'s, 'a> {
             Recovery::Resume(from) => self.write(Record::Resumed { leg, from }),
             Recovery::TurnBack => {
                 let cause = format!("warmkeep was interrupted {}", where_it_stood(self.progress()));
-                self.turn_back(cause, Fault::Interrupted, None)
+                self.turn_back(&Error::new(cause), Fault::Interrupted)
             }
         }
     }
@@ -86,11 +86,7 @@ impl<'s, 'a> Runner<'s, 'a> {
                 return Err(error);
             }
             let fault = fault_of(step, &error);
-            self.turn_back(
-                self.subject.redact.clean(&error.chain()),
-                fault,
-                error.hint().map(str::to_owned),
-            )?;
+            self.turn_back(&error, fault)?;
         }
         self.write(Record::Closed)
     }
@@ -128,7 +124,8 @@ impl<'s, 'a> Runner<'s, 'a> {
         acted
     }
 
-    fn turn_back(&mut self, cause: String, fault: Fault, remedy: Option<String>) -> Result<()> {
+    fn turn_back(&mut self, error: &Error, fault: Fault) -> Result<()> {
+        let (cause, remedy) = (self.subject.redact.clean(&error.chain()), error.hint().map(str::to_owned));
         let steps = self.progress().transaction.way_back(self.progress().reach());
         if self.progress().reach() > Reach::Nothing {
             self.subject
@@ -136,7 +133,7 @@ impl<'s, 'a> Runner<'s, 'a> {
                 .events
                 .happened(&Event::TurningBack { app: &self.subject.app.name, cause: &cause });
         }
-        self.write(Record::TurnedBack { cause, fault, steps, remedy })
+        self.write(Record::TurnedBack { cause, remedy, fault, steps })
     }
 
     /// Writes a journal record. When the disk is full, the space that was set aside is given up for it.

@@ -68,12 +68,13 @@ pub enum Record {
     TurnedBack {
         /// Why.
         cause: String,
+        /// What a person can do about it.
+        #[serde(default)]
+        remedy: Option<String>,
         /// Whose fault it was.
         fault: Fault,
         /// The steps back.
         steps: Vec<Step>,
-        /// What a person can do about the cause.
-        remedy: Option<String>,
     },
     /// A later run took the transaction up again, from this step.
     Resumed {
@@ -121,12 +122,12 @@ pub struct Tried {
 pub struct TurnedBack {
     /// Why.
     pub cause: String,
+    /// What a person can do about it.
+    pub remedy: Option<String>,
     /// Whose fault.
     pub fault: Fault,
     /// The steps back.
     pub steps: Vec<Step>,
-    /// What a person can do about the cause.
-    pub remedy: Option<String>,
 }
 
 /// How far a transaction has come.
