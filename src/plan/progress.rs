@@ -207,7 +207,7 @@ impl Progress {
                 self.up_at = Some(at);
             }
             Record::TurnedBack { cause, fault, steps, remedy } => {
-                self.turn_back(TurnedBack { cause, fault, steps, remedy })?;
+                self.turn_back(TurnedBack { cause, remedy, fault, steps })?;
             }
             Record::Resumed { leg, from } => self.resume(leg, from)?,
             Record::Closed => self.close()?,
