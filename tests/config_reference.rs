@@ -1,5 +1,5 @@
 //! docs/configuration.md is what the types say, and the schema is complete.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests drive the real system")]
+#![expect(clippy::disallowed_methods, reason = "tests drive the real system")]
 
 use std::path::Path;
 

@@ -49,7 +49,7 @@ fn change(host: &Host, change: impl FnOnce(&mut Value)) {
 /// The checks of an app fail from now on.
 fn break_app(host: &Host, name: &str) {
     change(host, |config| {
-        config["apps"][name]["health"]["checks"]["up"]["command"]["run"] = json!(["false"])
+        config["apps"][name]["health"]["checks"]["up"]["command"]["run"] = json!(["false"]);
     });
 }
 

@@ -102,7 +102,7 @@ fn a_noop_runs_no_hook() {
 fn a_before_stop_that_fails_touches_nothing() {
     let host = telling();
     host.configure(|app| {
-        app["hooks"]["beforeStop"] = tell(&host, "beforeStop", "echo still flushing >&2; exit 3")
+        app["hooks"]["beforeStop"] = tell(&host, "beforeStop", "echo still flushing >&2; exit 3");
     });
     let (pid, data) = (host.pid(), full_tree(&host.path("data")));
     host.release("1.1.0", "");
@@ -164,7 +164,7 @@ fn a_hook_that_is_not_there_touches_nothing() {
 fn command_checks_know_what_they_are_asked_in() {
     let host = telling();
     host.configure(|app| {
-        app["health"]["checks"]["told"] = json!({ "command": { "run": tell(&host, "check", "exit 0") } })
+        app["health"]["checks"]["told"] = json!({ "command": { "run": tell(&host, "check", "exit 0") } });
     });
     let lines = |host: &Host| {
         let all = told(host);

@@ -87,8 +87,8 @@ fn a_record_of_an_earlier_boot_names_nobody() {
     let mut foreign = Command::new("sleep").arg("600").spawn().unwrap();
     let pid = i32::try_from(foreign.id()).unwrap();
     let mut record = host.process_record();
-    let stat = content(Path::new(&format!("/proc/{pid}/stat")));
-    let start: u64 = stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
+    let line = content(Path::new(&format!("/proc/{pid}/stat")));
+    let start: u64 = line.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().parse().unwrap();
     for who in ["main", "supervisor"] {
         record[who] =
             json!({ "pid": pid, "startTime": start, "bootId": "11111111-2222-3333-4444-555555555555" });

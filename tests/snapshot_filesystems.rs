@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use warmkeep::error::Kind;
-use warmkeep::snapshot::{Request, Snapshot, Store};
-use warmkeep::versions::Version;
+use warmkeep::snapshot::{Phase, Request, Snapshot, Store};
+use warmkeep::version::Version;
 
 /// A file system in an image, mounted until this is dropped.
 struct Mounted {
@@ -300,6 +300,31 @@ fn a_full_disk_fails_a_restore_before_anything_is_touched_and_an_emptied_volume_
     store.discard_live(&snapshot.id, &disk.volume()).unwrap();
     restore(&store, &snapshot);
     assert_eq!(disk.names("srv/data"), ["big", "sparse", "sub"]);
+}
+
+#[test]
+fn a_disk_that_fills_up_during_a_restore_leaves_nothing_of_it() {
+    let Some(disk) = Mounted::new("ext4", "64M") else { return };
+    disk.fill();
+    for number in 0..300 {
+        fs::write(disk.volume().join(format!("a{number}")), [1; 2000]).unwrap();
+    }
+    let snapshot = sealed(&disk.store(), &disk.volume());
+    let filler = disk.path().join("filler");
+    let store = disk.store().with_progress(move |progress| {
+        if progress.phase == Phase::Copying {
+            let file = fs::File::create(&filler).unwrap();
+            let mut at = 0;
+            while file.write_all_at(&[1; 4096], at).is_ok() {
+                at += 4096;
+            }
+        }
+    });
+    let error = store.stage(&snapshot.id, "t2").unwrap_err();
+    assert_eq!(error.kind(), Kind::DiskFull, "{}", error.chain());
+    assert_eq!(disk.names("srv"), ["data"]);
+    fs::remove_file(disk.path().join("filler")).unwrap();
+    store.verify(&snapshot.id).unwrap();
 }
 
 #[test]

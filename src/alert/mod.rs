@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::id::RunId;
 use crate::record::document::{self, SCHEMA};
-use crate::record::id::RunId;
 use crate::record::layout::Layout;
 use crate::sys::{clock, files, hash};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// What an alert is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

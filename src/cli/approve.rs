@@ -24,6 +24,9 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let version = version(&options.version)?;
     let ctx = session.context(&config)?;
     let new = decree::approve(&ctx, app, &version)?;
+    if !decree::is_held(&ctx, app, &version)? {
+        tracing::warn!(name: "approve.notHeld", "{version} was not among the held versions at the last look");
+    }
     if session.global.json {
         output::json(
             &json!({ "schema": 1, "app": app.name, "version": version, "approved": true, "changed": new }),

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{Session, converge};
 use crate::engine::{by_hand, schedule};
 use crate::error::{Error, Result};
-use crate::versions::Version;
+use crate::version::Version;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {

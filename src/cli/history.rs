@@ -67,7 +67,7 @@ fn show(entries: &[Entry]) -> Result<()> {
     for entry in entries {
         let report = &entry.report;
         let version =
-            |v: &Option<crate::versions::Version>| v.as_ref().map_or_else(|| "–".into(), ToString::to_string);
+            |v: &Option<crate::version::Version>| v.as_ref().map_or_else(|| "–".into(), ToString::to_string);
         table.add_row([
             Cell::new(entry.at),
             Cell::new(&report.app),

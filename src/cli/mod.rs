@@ -1,4 +1,4 @@
-//! The command line: parsed literally here, resolved once into [`Session`], then one thin file a verb.
+//! The command line: parsed literally here, resolved once into `session`, then one thin file a verb.
 
 mod alerts;
 mod approve;

@@ -138,6 +138,20 @@ pub(super) fn duration(ms: u64) -> String {
     }
 }
 
+/// Bytes as a person reads them.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut unit = 0;
+    let mut whole = bytes;
+    let mut tenth = 0;
+    while whole >= 1024 && unit + 1 < UNITS.len() {
+        tenth = whole % 1024 * 10 / 1024;
+        whole /= 1024;
+        unit += 1;
+    }
+    if unit == 0 { format!("{whole} B") } else { format!("{whole}.{tenth} {}", UNITS[unit]) }
+}
+
 /// Seconds as an age.
 pub(super) fn age(seconds: i64) -> String {
     match seconds {

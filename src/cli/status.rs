@@ -3,7 +3,6 @@
 use comfy_table::{Cell, Color};
 
 use super::{Session, output};
-use crate::config::quantity::format_size;
 use crate::error::Result;
 use crate::record::layout::Layout;
 use crate::status::Health;
@@ -86,7 +85,7 @@ fn footer(status: &Status) -> String {
         more => format!("{more} open alerts: `warmkeep alerts list`"),
     };
     let disk = status.disk.map_or_else(String::new, |disk| {
-        format!(" · disk {} % used, {} free", disk.used_percent, format_size(disk.free_bytes))
+        format!(" · disk {} % used, {} free", disk.used_percent, output::size(disk.free_bytes))
     });
     format!("{alerts}{disk}")
 }

@@ -78,7 +78,9 @@ impl Checker<'_, '_> {
             Ok(()) => Value::String(text.to_owned()),
             Err(invalid) => {
                 let problem = Problem::new(format!("{} is {invalid}", quoted(text)));
-                self.wrong(node, shape, at, problem.expected(shape.noun()).meant(invalid.suggestion()))
+                let instead = invalid.suggestion().map_or_else(|| shape.noun(), quoted);
+                let problem = problem.expected(shape.noun()).meant(invalid.suggestion());
+                self.wrong(node, shape, at, problem.remedy(format!("Write {instead}.")))
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::printable::visible;
 use super::render;
 use super::source::{Source, Span};
 
@@ -70,7 +71,7 @@ pub(super) struct Problem {
 impl Problem {
     /// Says what is wrong, in one line.
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), expected: None, suggestion: None, remedy: None }
+        Self { message: plain(message.into()), expected: None, suggestion: None, remedy: None }
     }
 
     /// Says what should stand there.
@@ -90,6 +91,11 @@ impl Problem {
         self.remedy = Some(remedy.into());
         self
     }
+}
+
+/// Whatever a message quotes, and however: nothing in it may garble a terminal.
+fn plain(message: String) -> String {
+    if message.contains(char::is_control) { message.chars().map(visible).collect() } else { message }
 }
 
 /// A configuration that cannot be used, with everything that is wrong with it.

@@ -10,7 +10,7 @@ use super::report::Report;
 use super::suggest::closest;
 
 /// How many unknown names are compared with all that are known: each comparison goes through all of them.
-const COMPARED: usize = 100;
+const COMPARED: usize = 50;
 
 /// The most names of one cycle that are shown.
 const SHOWN: usize = 10;

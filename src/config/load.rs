@@ -2,9 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::at::{At, Step, written};
 use super::diagnostic::{Diagnostic, Invalid, Problem};
 use super::merge::merge;
@@ -112,14 +109,11 @@ fn judge(
 fn root(file: usize, source: &Source) -> Result<Node<'_>, syntax::Broken> {
     let whole = super::source::Span { file, start: 0, end: 0 };
     let root = spanned::read(file, source).map_err(|error| (whole, Problem::new(error.to_string())))?;
-    match root.kind {
-        Kind::Object(_) => Ok(root),
-        _ => {
-            let problem =
-                Problem::new(format!("expected an object, found {}", root.noun())).expected("an object");
-            Err((root.mark(), problem.remedy("Begin with {\"schema\": 1}.")))
-        }
+    if matches!(root.kind, Kind::Object(_)) {
+        return Ok(root);
     }
+    let problem = Problem::new(format!("expected an object, found {}", root.noun())).expected("an object");
+    Err((root.mark(), problem.remedy("Begin with {\"schema\": 1}.")))
 }
 
 /// A file for a newer warmkeep; what else it holds cannot be judged.
@@ -149,18 +143,17 @@ fn judge_tree(
         found.extend(report.into_found());
         return Err(found);
     }
-    match wire::Config::deserialize(&value) {
-        Ok(config) => resolve::resolve(config, report),
-        Err(_) => {
-            found.extend(report.into_found());
-            found.push(misfit(sources, tree, value));
-            Err(found)
-        }
+    if let Ok(config) = serde_json::from_value::<wire::Config>(value) {
+        return resolve::resolve(config, report);
     }
+    found.extend(report.into_found());
+    found.push(misfit(sources, tree));
+    Err(found)
 }
 
 /// Where the wire types refuse what the shape let through.
-fn misfit(sources: &[Source], tree: &Node<'_>, value: Value) -> Diagnostic {
+fn misfit(sources: &[Source], tree: &Node<'_>) -> Diagnostic {
+    let value = check::check(&mut Report::new(sources, tree), shape::config());
     let outcome: Result<wire::Config, _> = serde_path_to_error::deserialize(value);
     let error = outcome.err();
     let keys: Vec<Step<'_>> = error.iter().flat_map(|error| error.path().iter()).filter_map(step).collect();

@@ -1,9 +1,9 @@
 //! The configuration: from JSON files to [`model::Config`], or to everything that is wrong with them, each with its
 //! place.
 //!
-//! A file goes through these hands: bytes to well-formed JSON ([`syntax`]), to a tree with positions ([`spanned`]), all
-//! files to one tree ([`merge`]), the tree held to the shape of the wire types ([`check`], [`shape`], [`wire`]), and the
-//! wire types read and held to all other rules ([`resolve`], [`graph`], [`overlap`]). What is wrong is mended for the
+//! A file goes through these hands: bytes to well-formed JSON (`syntax`), to a tree with positions (`spanned`), all
+//! files to one tree (`merge`), the tree held to the shape of the wire types (`check`, `shape`, `wire`), and the
+//! wire types read and held to all other rules (`resolve`, `graph`, `overlap`). What is wrong is mended for the
 //! moment and reported, so that one run finds everything.
 
 mod at;

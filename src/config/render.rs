@@ -14,7 +14,8 @@ const MOST: usize = 50;
 /// Writes all diagnostics, each with its lines, and the summary.
 pub(super) fn report(all: &[Diagnostic], sources: &[Source], summary: &str, color: bool) -> String {
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).without_syntax_highlighting();
+    let handler =
+        GraphicalReportHandler::new_themed(theme).with_wrap_lines(false).without_syntax_highlighting();
     let mut text = String::new();
     for diagnostic in all.iter().take(MOST) {
         let card = Card::new(diagnostic, sources);
@@ -48,7 +49,9 @@ impl Card {
             Snippet::new(source, span, (diagnostic.line, diagnostic.column))
         });
         let meant = diagnostic.suggestion.as_ref().map(|meant| format!("did you mean `{meant}`?"));
-        let wanted = diagnostic.expected.as_ref().map(|expected| format!("expected {expected}"));
+        let told = |expected: &&String| diagnostic.message.contains(expected.as_str());
+        let wanted = diagnostic.expected.as_ref().filter(|expected| !told(expected));
+        let wanted = wanted.map(|expected| format!("expected {expected}"));
         let message = match (&snippet, diagnostic.path.as_str()) {
             (None, _) => format!("{}: {}", diagnostic.file, diagnostic.message),
             (Some(_), "") => diagnostic.message.clone(),

@@ -56,7 +56,8 @@ impl Snippet {
         let whole = ahead(text, line.clone(), WIDTH) == line.end;
         let from = if whole { line.start } else { back(text, line.start..label.start, BEFORE) };
         let cut = if whole { label.end } else { ahead(text, label.clone(), LABELLED) };
-        let until = if whole { line.end } else { ahead(text, cut..line.end, WIDTH - BEFORE - LABELLED) };
+        let used = text.get(from..cut).unwrap_or_default().chars().count();
+        let until = if whole { line.end } else { ahead(text, cut..line.end, WIDTH.saturating_sub(used)) };
         let around = back(text, line.start..label.start, AROUND)..ahead(text, until..line.end, AROUND);
         let secrets = secrets(text, around);
         let show = |range| shown(text, range, &secrets);
@@ -177,7 +178,7 @@ mod tests {
     fn an_endless_line_is_cut_around_the_label() {
         let text = format!("{}{}{}", "a".repeat(500_000), "LABEL", "b".repeat(500_000));
         let shown = around(&text, "LABEL");
-        assert_eq!(shown, format!("…{}LABEL{}…", "a".repeat(BEFORE), "b".repeat(12)));
+        assert_eq!(shown, format!("…{}LABEL{}…", "a".repeat(BEFORE), "b".repeat(WIDTH - BEFORE - 5)));
     }
 
     #[test]

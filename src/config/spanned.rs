@@ -1,4 +1,4 @@
-//! JSON with positions: a tree whose every node knows where it stands. serde_json does the parsing; the raw slices that
+//! JSON with positions: a tree whose every node knows where it stands. `serde_json` does the parsing; the raw slices that
 //! it hands out lie in the text itself, so an offset is the distance between two addresses.
 
 use std::borrow::Cow;

@@ -45,9 +45,9 @@ pub(super) fn check(file: usize, source: &Source) -> Option<Broken> {
     Some((span, explained(&error, source, here)))
 }
 
-/// serde_json counts columns in bytes, and 0 is the break before the line.
+/// `serde_json` counts columns in bytes, and 0 is the break before the line.
 fn offset(source: &Source, line: usize, column: usize) -> usize {
-    let mut offset = (source.line_start(line) + column.saturating_sub(1)).min(source.text.len());
+    let mut offset = (source.line_start(line) + column).saturating_sub(1).min(source.text.len());
     while !source.text.is_char_boundary(offset) {
         offset -= 1;
     }
@@ -72,15 +72,21 @@ fn explained(error: &serde_json::Error, source: &Source, here: Option<char>) -> 
         }
         "trailing characters" => Problem::new(format!("{found} stands after the end of the configuration"))
             .remedy("A file holds one object; remove what follows it."),
+        _ if matches!(here, Some('/' | '#')) => Problem::new("JSON has no comments").remedy("Remove it."),
+        _ if here == Some('\'') => Problem::new("JSON has no single quotes").remedy("Use double quotes."),
         "key must be a string" => Problem::new(format!("expected a key in double quotes, found {found}"))
             .expected("a key in double quotes"),
-        what if matches!(here, Some('/' | '#')) => {
-            Problem::new(format!("{what}, found {found}")).remedy("JSON has no comments; remove it.")
-        }
-        what if matches!(here, Some('\'')) => {
-            Problem::new(format!("{what}, found {found}")).remedy("JSON takes double quotes only.")
+        "expected ident" => Problem::new("a word stands here that JSON does not know")
+            .expected("true, false, null or a text in quotes"),
+        what if what.contains("hex escape") => {
+            Problem::new("this \\u escape is broken, or lacks its other half")
+                .remedy("Write the character itself, or all of its escape.")
         }
         what if what.starts_with("expected") => Problem::new(format!("{what}, found {found}")),
+        _ if what.starts_with("control character") && matches!(here, Some('\n' | '\r')) => {
+            Problem::new("this string is not closed before the line ends")
+                .remedy("Close it with `\"`; a line break in it is written \\n.")
+        }
         what if what.starts_with("control character") => {
             Problem::new("a control character stands in a string")
                 .remedy("Write it as an escape, such as \\n or \\t; or close the string before it.")
@@ -90,7 +96,7 @@ fn explained(error: &serde_json::Error, source: &Source, here: Option<char>) -> 
 }
 
 /// Reads everything and keeps nothing. Unlike skipping, this looks into every string and number, and stops at
-/// serde_json's limit of nesting.
+/// The parser's limit of nesting.
 struct WellFormed;
 
 impl<'de> Deserialize<'de> for WellFormed {

@@ -1,5 +1,7 @@
 //! How an app is run: one trait, one file a driver.
 
+pub mod command;
+pub mod mark;
 pub mod process;
 pub mod supervise;
 
@@ -9,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::config::model::{App, Driver as DriverConfig};
 use crate::error::{Error, Result};
 use crate::record::layout::AppLayout;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// What runs now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,9 +84,10 @@ pub trait Driver: Sync {
 /// The driver of an app.
 pub fn of<'a>(app: &'a App, layout: &'a AppLayout) -> Result<Box<dyn Driver + 'a>> {
     match &app.driver {
+        DriverConfig::Command(spec) => Ok(Box::new(command::CommandDriver::new(app, spec, layout))),
         DriverConfig::Process(spec) => Ok(Box::new(process::ProcessDriver::new(app, spec, layout))),
         other => Err(Error::usage(format!("{}: this build has no `{}` driver yet", app.name, other.name()))
-            .remedy("use the `process` driver, or a later warmkeep")),
+            .remedy("use the `process` or the `command` driver, or a later warmkeep")),
     }
 }
 
@@ -94,7 +97,7 @@ pub struct Placeholders<'a> {
     /// `{app}`
     pub app: &'a str,
     /// `{version}`
-    pub version: &'a Version,
+    pub version: &'a str,
     /// `{release}`
     pub release: &'a Path,
     /// `{data}`: the first data folder.
@@ -107,7 +110,7 @@ impl Placeholders<'_> {
         let data = self.data.map(|path| path.to_string_lossy()).unwrap_or_default();
         let values: [(&str, &str); 4] = [
             ("{app}", self.app),
-            ("{version}", self.version.as_str()),
+            ("{version}", self.version),
             ("{release}", &self.release.to_string_lossy()),
             ("{data}", &data),
         ];

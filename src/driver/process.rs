@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::supervise::{self, OWNER, Orders, ProcessRecord};
+use super::mark::{HELPER, OWNER, owner};
+use super::supervise::{self, Orders, ProcessRecord};
 use super::{Convergence, Current, Driver, Placeholders, Up};
 use crate::config::model::{App, Process, Source};
 use crate::error::{Error, Result};
@@ -12,10 +13,7 @@ use crate::record::layout::AppLayout;
 use crate::sys::proc::{self, Mark};
 use crate::sys::process::Program;
 use crate::sys::{files, hash};
-use crate::versions::Version;
-
-/// The variable that marks programs which warmkeep runs for an app: `prepare`, hooks, checks.
-pub const HELPER: &str = "WARMKEEP_HELPER";
+use crate::version::Version;
 
 /// How long a supervisor has to notice by itself that its app has ended.
 const SUPERVISOR_GRACE: Duration = Duration::from_secs(1);
@@ -55,7 +53,7 @@ impl<'a> ProcessDriver<'a> {
     }
 
     fn placeholders<'b>(&'b self, version: &'b Version, release: &'b Path) -> Placeholders<'b> {
-        Placeholders { app: &self.app.name, version, release, data: self.data() }
+        Placeholders { app: &self.app.name, version: version.as_str(), release, data: self.data() }
     }
 
     fn orders(&self, version: &Version) -> Result<Orders> {
@@ -140,6 +138,21 @@ impl<'a> ProcessDriver<'a> {
         proc::marked(Mark { session, variable })
     }
 
+    /// Every process of the app gets the stop signal, as systemd does it: the first one may be no more than a wrapper.
+    fn ask_to_end(&self, mark: Mark<'_>, record: ProcessRecord) -> Result<()> {
+        let record = ProcessRecord { stopping: true, ..record };
+        if let Err(e) = document::write_cache(&self.layout.process_record(), &record) {
+            // Then the supervisor repeats the signal; a full disk must not keep an app from being stopped.
+            tracing::warn!(name: "process.stoppingNotRecorded", app = self.app.name, error = e.chain());
+        }
+        let grace = Duration::from_millis(record.stop_timeout_ms).min(self.app.timeouts.stop);
+        proc::ask_marked(mark, Some(&record.supervisor), record.stop_signal, grace)?;
+        if !record.main.is_alive() {
+            record.supervisor.wait_ended(SUPERVISOR_GRACE);
+        }
+        Ok(())
+    }
+
     fn owner_variable(&self) -> String {
         format!("{OWNER}={}", self.owner)
     }
@@ -202,21 +215,14 @@ impl Driver for ProcessDriver<'_> {
     }
 
     fn stop(&self) -> Result<()> {
-        let record = self.record()?;
-        if let Some(record) = &record
-            && record.main.signal(record.stop_signal)?
-        {
-            let limit = Duration::from_millis(record.stop_timeout_ms).min(self.app.timeouts.stop);
-            record.main.wait_ended(limit);
-            record.supervisor.wait_ended(if record.main.is_alive() {
-                Duration::ZERO
-            } else {
-                SUPERVISOR_GRACE
-            });
-        }
         let variable = self.owner_variable();
+        let record = self.record()?;
         let session = record.as_ref().filter(|r| r.supervisor.is_alive()).map(|r| r.supervisor.pid);
-        proc::end_marked(Mark { session, variable: &variable }, self.app.timeouts.stop)
+        let mark = Mark { session, variable: &variable };
+        if let Some(record) = record.filter(|record| record.main.is_alive()) {
+            self.ask_to_end(mark, record)?;
+        }
+        proc::end_marked(mark, self.app.timeouts.stop)
     }
 
     fn wait_gone(&self) -> Result<()> {
@@ -279,12 +285,6 @@ impl Driver for ProcessDriver<'_> {
         let variable = format!("{HELPER}={}", self.owner);
         proc::end_marked(Mark { session: None, variable: &variable }, self.app.timeouts.stop)
     }
-}
-
-/// What marks the app's processes: the same for the same state folder and app, different for any other.
-pub fn owner(layout: &AppLayout) -> String {
-    let folder = files::canonical(layout.dir()).unwrap_or_else(|_| layout.dir().to_owned());
-    hash::short(folder.as_os_str().as_encoded_bytes(), 12)
 }
 
 fn exit_word(code: i32) -> String {

@@ -11,19 +11,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::mark::OWNER;
 use crate::error::{Error, Result};
 use crate::record::document::{self, SCHEMA};
 use crate::sys::daemon::{self, BoundedLog, Launch};
 use crate::sys::proc::{Identity, Mark, end_marked};
 use crate::sys::{clock, proc};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// The hidden verb that supervises.
 pub const SUPERVISE: &str = "internal-supervise";
 /// The hidden verb that becomes the app.
 pub const LAUNCH: &str = "internal-launch";
-/// The variable that marks an app's processes.
-pub const OWNER: &str = "WARMKEEP_OWNER";
 
 /// What a supervisor is told, on its standard input: an environment may hold secrets.
 #[derive(Debug, Serialize, Deserialize)]
@@ -77,6 +76,8 @@ pub struct ProcessRecord {
     pub spec: String,
     /// When it was started.
     pub started_at: Timestamp,
+    /// Whether it was asked to end: its processes have had their signal then.
+    pub stopping: bool,
     /// How it ended, once it has.
     pub ended: Option<Ended>,
 }
@@ -122,15 +123,30 @@ pub fn supervise() -> Result<()> {
     let pump = std::thread::spawn(move || log.pump(pipe));
     answer(&Answer::Started)?;
     let code = wait_for(record.main.pid);
+    let stopping =
+        document::read::<ProcessRecord>(&path).is_ok_and(|now| now.is_some_and(|now| now.stopping));
+    record.stopping = stopping;
     record.ended = Some(Ended { code, at: clock::now() });
     // A record that cannot be written is no reason to leave descendants behind.
     let written = document::write_cache(&path, &record);
-    let variable = format!("{OWNER}={}", record.owner);
-    end_marked(Mark { session: Some(proc::own_pid()), variable: &variable }, Duration::from_secs(60))?;
+    end_descendants(&record)?;
     if pump.join().is_err() {
         return Err(Error::new("the log could not be written to its end"));
     }
     written
+}
+
+/// An app that ended takes its descendants with it: they are asked first, unless they were already, and then killed.
+fn end_descendants(record: &ProcessRecord) -> Result<()> {
+    let variable = format!("{OWNER}={}", record.owner);
+    let mark = Mark { session: Some(proc::own_pid()), variable: &variable };
+    let grace = Duration::from_millis(record.stop_timeout_ms);
+    if record.stopping {
+        proc::wait_until(grace, || proc::marked(mark).is_ok_and(|left| left.is_empty()));
+    } else {
+        proc::ask_marked(mark, None, record.stop_signal, grace)?;
+    }
+    end_marked(mark, Duration::from_secs(60))
 }
 
 type Begun = (ProcessRecord, PathBuf, BoundedLog, Box<dyn std::io::Read + Send>);
@@ -155,6 +171,7 @@ fn begin() -> Result<Begun> {
         stop_timeout_ms: orders.stop_timeout_ms,
         spec: orders.spec,
         started_at: clock::now(),
+        stopping: false,
         ended: None,
     };
     // An app that nobody can find again must not run: the supervisor ends, and the kernel ends the app with it.

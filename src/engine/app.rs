@@ -12,6 +12,7 @@ use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
 use crate::snapshot::Store;
 use crate::sys::lock::{self, Lock};
+use crate::sys::signals::asked_to_end;
 use crate::versions::gate::Choice;
 
 /// Converges one app. What goes wrong is in the report, never an error of the run.
@@ -80,6 +81,11 @@ impl Subject<'_> {
     /// Finishes what an earlier run left; `None`: there was nothing, or nothing that had touched the app.
     pub(super) fn recover(&self) -> Result<Option<AppReport>> {
         let Some(runner) = Runner::take_up(self, self.state()?)? else { return Ok(None) };
+        if runner.progress().closed {
+            // It was over, and recorded as such; only its journal was not removed any more.
+            runner.close();
+            return Ok(None);
+        }
         let untouched = runner.progress().reach() == crate::plan::transaction::Reach::Nothing;
         let report = runner.recover();
         Ok((!untouched || report.outcome != Outcome::Recovered).then_some(report))
@@ -111,7 +117,7 @@ impl Subject<'_> {
         use crate::plan::converge::Trouble;
         let limit = crate::sys::clock::Deadline::after(self.app.health.timeout);
         let mut observed = first;
-        while matches!(observed.trouble, Some(Trouble::Unhealthy(_))) && !limit.passed() {
+        while matches!(observed.trouble, Some(Trouble::Unhealthy(_))) && !limit.passed() && !asked_to_end() {
             crate::sys::clock::sleep(self.app.health.interval.min(limit.left()));
             observed = self.observe(state)?;
         }
@@ -132,7 +138,7 @@ impl Subject<'_> {
         let volumes = self.volumes()?;
         let world = World {
             app: self.app,
-            state,
+            last_good: state.last_good_version(),
             observed: &look.observed,
             choice: &look.choice,
             volumes: &volumes,
@@ -177,6 +183,9 @@ impl Subject<'_> {
             Decision::Act(transaction) => return self.transact(state, transaction),
             Decision::Noop { note } => AppReport { reason: note, ..report(Outcome::Noop) },
             Decision::Held { version, why } => {
+                if look.choice.target.as_ref() == Some(&version) {
+                    self.tell_no_room(&version, &why)?;
+                }
                 AppReport { to: Some(version), reason: Some(why), ..report(Outcome::Held) }
             }
             Decision::Refused { why, remedy } => return Err(Error::new(why).remedy(remedy)),
@@ -189,14 +198,19 @@ impl Subject<'_> {
     /// Runs a transaction, and keeps how the app was afterwards.
     pub(super) fn transact(&self, state: AppState, transaction: Transaction) -> Result<AppReport> {
         let report = Runner::begin(self, state, transaction)?.run();
+        if let Err(e) = self.look_back() {
+            // What was done was done: that it cannot be looked at afterwards changes nothing of it.
+            tracing::warn!(name: "status.notKept", app = self.app.name, error = e.chain());
+        }
+        Ok(report)
+    }
+
+    fn look_back(&self) -> Result<()> {
         let state = self.state()?;
         let observed = self.observe(&state)?;
-        let choice = self
-            .releases()
-            .map(|releases| self.choose(&state, observed.current.as_ref(), &releases))
-            .unwrap_or_default();
+        let choice = self.choose(&state, observed.current.as_ref(), &self.releases()?);
         self.remember(&observed, &choice);
-        Ok(report)
+        Ok(())
     }
 
     /// A healthy app whose state is not recorded (a state file that was lost) is recorded as it runs.

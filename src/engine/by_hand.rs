@@ -10,7 +10,7 @@ use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
 use crate::snapshot::{Snapshot, Store};
 use crate::sys::{clock, files};
-use crate::versions::Version;
+use crate::version::Version;
 use crate::versions::gate::{self, Choice, Question};
 use crate::versions::source::Release;
 
@@ -45,7 +45,7 @@ impl Subject<'_> {
         let choice = Choice::default();
         let world = World {
             app: self.app,
-            state: &state,
+            last_good: state.last_good_version(),
             observed: &observed,
             choice: &choice,
             volumes: &volumes,
@@ -112,7 +112,7 @@ impl Subject<'_> {
         let choice = Choice::default();
         let world = World {
             app: self.app,
-            state: &state,
+            last_good: state.last_good_version(),
             observed: &observed,
             choice: &choice,
             volumes: &volumes,

@@ -5,8 +5,9 @@ use super::app::lock_app;
 use crate::config::model::App;
 use crate::error::{Error, Result};
 use crate::record::state::AppState;
+use crate::status::Probe;
 use crate::sys::clock;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// Lets a held version through at the next converge; says whether that is new.
 pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> {
@@ -28,6 +29,12 @@ pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> 
         }
         Ok(state.approve(version.clone(), clock::now()))
     })
+}
+
+/// Whether a version was held when the app was last looked at.
+pub fn is_held(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> {
+    let probe = Probe::read(ctx.layout.app(&app.name).probe())?;
+    Ok(probe.is_some_and(|probe| probe.held.iter().any(|held| held.version == *version)))
 }
 
 fn contradiction(app: &App, version: &Version, key: &str, remedy: &str) -> Error {

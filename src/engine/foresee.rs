@@ -6,10 +6,10 @@ use super::{Context, Subject};
 use crate::config::model::App;
 use crate::error::Result;
 use crate::plan::converge::{Decision, Intent};
+use crate::plan::progress::Progress;
 use crate::plan::recovery::{Recovery, recover};
 use crate::record::journal::Journal;
-use crate::record::progress::Progress;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// What would be done with one app.
 #[derive(Debug, Clone, Serialize)]

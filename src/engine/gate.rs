@@ -1,13 +1,14 @@
 //! The health gate: rounds of probes until enough have passed for long enough, or the time is over.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Subject;
 use crate::driver::Convergence;
 use crate::error::{Error, Result};
 use crate::health::gate::{Gate, Verdict};
 use crate::sys::clock::{self, Stopwatch};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// What is to be proven.
 pub(super) struct Proof<'a> {
@@ -24,8 +25,14 @@ impl Subject<'_> {
         let watch = Stopwatch::start();
         let mut gate = Gate::new(&self.app.health);
         let mut seen_up = false;
+        let mut last: Option<String> = None;
         loop {
-            let trouble = self.trouble_of(proof)?;
+            let left = self.app.health.timeout.saturating_sub(watch.elapsed());
+            let trouble = self.trouble_of(proof, left)?;
+            // A round that the end of the gate cut short says less than the one before it.
+            let trouble =
+                if watch.elapsed() >= self.app.health.timeout { last.clone().or(trouble) } else { trouble };
+            last.clone_from(&trouble);
             if trouble.is_none() && !seen_up {
                 seen_up = true;
                 up()?;
@@ -39,12 +46,12 @@ impl Subject<'_> {
     }
 
     /// One look: why the version is not healthy at this moment. That it will never be is an error.
-    fn trouble_of(&self, proof: &Proof<'_>) -> Result<Option<String>> {
+    fn trouble_of(&self, proof: &Proof<'_>, limit: Duration) -> Result<Option<String>> {
         match self.driver.converged(proof.version)? {
             Convergence::Dead(why) => Err(self.not_healthy(proof.version, &why)),
             Convergence::Starting(why) => Ok(Some(why)),
             Convergence::Converged => {
-                let round = self.probe(proof.version, &proof.env);
+                let round = self.probe(proof.version, &proof.env, limit);
                 Ok((!round.healthy()).then(|| round.failures()))
             }
         }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Subject;
-use crate::driver::process::{HELPER, owner};
+use crate::driver::mark::{HELPER, owner};
 use crate::error::{Error, Result};
 use crate::plan::transaction::Kind;
 use crate::snapshot::SnapshotId;
 use crate::sys::process::Program;
-use crate::versions::Version;
+use crate::version::Version;
 
-/// A hook has the time of the step that it belongs to, but never more than this.
+/// How long a hook may take.
 const HOOK_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Why a hook or a check is run (`WARMKEEP_PHASE`).

@@ -1,7 +1,7 @@
 //! Runs plans: the journal, the steps, the gate, the way back, and recovery.
 //!
 //! One app's converge is [`app::converge`]: lock → recover → observe → decide → act. A transaction's life is
-//! [`transaction::Runner`]; each of its steps is a method in [`steps`].
+//! [`transaction::Runner`]; each of its steps is a method in `steps`.
 
 pub mod app;
 pub mod by_hand;
@@ -22,7 +22,7 @@ use crate::alert::redact::Redactor;
 use crate::config::model::{App, Config};
 use crate::driver::{self, Driver};
 use crate::error::Result;
-use crate::record::id::RunId;
+use crate::id::RunId;
 use crate::record::layout::{AppLayout, Layout};
 use crate::record::state::AppState;
 use crate::snapshot::Store;

@@ -14,7 +14,7 @@ use crate::record::state::AppState;
 use crate::snapshot::{Store, Survey};
 use crate::status::{Health, HeldVersion, Probe};
 use crate::sys::clock;
-use crate::versions::Version;
+use crate::version::Version;
 use crate::versions::gate::{self, Choice, Question};
 use crate::versions::source::{self, Ask, Release};
 
@@ -44,7 +44,9 @@ impl Subject<'_> {
 
     fn examine(&self, version: &Version, observed: &mut Observed) -> Result<()> {
         let round = match self.driver.converged(version)? {
-            Convergence::Converged => self.probe(version, &self.variables(Phase::Watch, version, None, None)),
+            Convergence::Converged => {
+                self.probe(version, &self.variables(Phase::Watch, version, None, None), Duration::MAX)
+            }
             Convergence::Starting(why) | Convergence::Dead(why) => {
                 observed.trouble = Some(Trouble::Down(self.redact.clean(&why)));
                 return Ok(());
@@ -58,14 +60,14 @@ impl Subject<'_> {
         Ok(())
     }
 
-    /// One round of the app's checks.
-    pub(super) fn probe(&self, version: &Version, env: &BTreeMap<String, String>) -> Round {
+    /// One round of the app's checks, none of which takes longer than `limit`.
+    pub(super) fn probe(&self, version: &Version, env: &BTreeMap<String, String>, limit: Duration) -> Round {
         let containers = || match self.driver.converged(version) {
             Ok(Convergence::Converged) => Ok(()),
             Ok(Convergence::Starting(why) | Convergence::Dead(why)) => Err(why),
             Err(e) => Err(e.chain()),
         };
-        health::round(&self.app.health, &Probing { env, containers: &containers })
+        health::round_within(&self.app.health, &Probing { env, containers: &containers }, limit)
     }
 
     /// The versions that the source lists.
@@ -118,19 +120,19 @@ impl Subject<'_> {
     /// What a snapshot of the volumes needs, and what there is.
     pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf], measure: Measure) -> Result<Bounds> {
         let survey = measure(&self.store, volumes)?;
-        let listing = self.store.list()?;
-        let last_good = state.last_good.as_ref().and_then(|good| good.snapshot.as_ref());
-        let protected = listing
-            .snapshots
-            .iter()
-            .filter(|snapshot| Some(&snapshot.id) == last_good)
-            .map(crate::snapshot::Snapshot::bytes)
-            .sum();
         Ok(Bounds {
             needed: survey.allocated_bytes(),
-            protected,
+            protected: self.protected_bytes(state)?,
             shortfall: survey.shortfall().map(|shortfall| shortfall.to_string()),
         })
+    }
+
+    /// Bytes of the snapshot that may not go: last-good's.
+    fn protected_bytes(&self, state: &AppState) -> Result<u64> {
+        let listing = self.store.list()?;
+        let last_good = state.last_good.as_ref().and_then(|good| good.snapshot.as_ref());
+        let protected = listing.snapshots.iter().filter(|snapshot| Some(&snapshot.id) == last_good);
+        Ok(protected.map(crate::snapshot::Snapshot::bytes).sum())
     }
 
     /// Keeps what was seen for `status`. A cache that cannot be written is no reason to fail.

@@ -2,8 +2,8 @@
 
 use super::transaction::Runner;
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::progress::Record;
 use crate::plan::transaction::Leg;
-use crate::record::progress::Record;
 use crate::snapshot::{Exchange, SnapshotId};
 
 impl Runner<'_, '_> {

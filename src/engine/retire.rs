@@ -9,7 +9,7 @@ use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
 use crate::snapshot::{Request, Snapshot};
 use crate::sys::{clock, files};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// Retires an app. Its own data folders are left where they are. Interrupted, it is simply run again.
 pub fn retire(ctx: &Context<'_>, app: &App) -> AppReport {

@@ -14,6 +14,7 @@ use crate::plan::converge::Intent;
 use crate::plan::order::{Ready, Selection};
 use crate::record::document::SCHEMA;
 use crate::record::report::{AppReport, Outcome, RunReport};
+use crate::sys::signals::{self, asked_to_end};
 use crate::sys::{clock, lock};
 
 /// How many apps are worked on at once, unless said otherwise.
@@ -41,6 +42,7 @@ pub fn run_alone(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Resul
 
 fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
     let started_at = clock::now();
+    signals::listen()?;
     ctx.events.happened(&Event::Planned { apps: selection.len() });
     let board =
         Mutex::new(Board { ready: Ready::new(&ctx.config.apps, selection), reports: BTreeMap::new() });
@@ -111,6 +113,7 @@ fn next(ctx: &Context<'_>, board: &Mutex<Board>, changed: &Condvar) -> Option<(S
     loop {
         if let Some(name) = held.ready.take() {
             let why = ctx.config.apps.get(&name).and_then(|app| dependency_down(ctx, app, &held.reports));
+            let why = why.or_else(|| asked_to_end().then(|| "skipped: warmkeep was asked to end".to_owned()));
             return Some((name, why));
         }
         if held.ready.is_finished() {
@@ -158,6 +161,7 @@ fn skipped(ctx: &Context<'_>, name: &str, why: String) -> AppReport {
 /// Work on one app, asked for by name, as a run of its own.
 pub fn single(ctx: &Context<'_>, app: &App, work: impl FnOnce() -> AppReport) -> Result<RunReport> {
     let started_at = clock::now();
+    signals::listen()?;
     ctx.layout.create()?;
     let taken = lock::shared(&ctx.layout.host_lock());
     unless_busy(ctx, taken, std::iter::once(&app.name), || Ok(report(ctx, started_at, vec![work()])))

@@ -8,14 +8,14 @@ use super::tell;
 use super::transaction::Runner;
 use crate::driver::Up;
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::progress::{Fault, Record};
 use crate::plan::transaction::{Kind, Leg, Reach, Step, Transaction};
 use crate::record::history;
-use crate::record::progress::{Fault, Record};
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::LastOutcome;
 use crate::snapshot::{Listing, Request, SnapshotId, retention};
 use crate::sys::{clock, files};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// The most that is read of an overridden journal.
 const EVIDENCE: u64 = 16 << 20;

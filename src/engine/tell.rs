@@ -3,9 +3,10 @@
 use super::Subject;
 use crate::alert::{self, Kind as AlertKind, News};
 use crate::error::Result;
+use crate::plan::progress::{Fault, Progress, Tried, TurnedBack};
 use crate::plan::transaction::{Kind, Leg, Reach, Step};
-use crate::record::progress::{Fault, Progress, Tried, TurnedBack};
 use crate::record::report::{AppReport, Causes, Outcome, StepReport};
+use crate::version::Version;
 use crate::versions::gate::{Choice, Hold};
 
 /// The report of a transaction that has come to its end, or is about to.
@@ -15,15 +16,26 @@ pub(super) fn report(progress: &Progress) -> AppReport {
     AppReport {
         from: transaction.from.clone(),
         to: Some(transaction.to.clone()),
-        reason: Some(transaction.why.clone()),
+        reason: Some(reason(progress)),
+        remedy: progress.turned_back.as_ref().and_then(|back| back.remedy.clone()),
         downtime_ms: progress.downtime_ms(),
         snapshot: progress.snapshot.as_ref().map(ToString::to_string),
         cause: causes.as_ref().map(|causes| format!("{}; {}", causes.upgrade, causes.rollback)),
         causes,
-        remedy: progress.turned_back.as_ref().and_then(|back| back.remedy.clone()),
         overrides: transaction.overrides.clone(),
         steps: progress.tried.iter().map(step).collect(),
         ..AppReport::new(&transaction.app, outcome(progress))
+    }
+}
+
+fn reason(progress: &Progress) -> String {
+    let transaction = &progress.transaction;
+    match outcome(progress) {
+        Outcome::Recovered => {
+            let how = if progress.turned_back.is_some() { "undone" } else { "finished" };
+            format!("an interrupted {} to {} was {how}", transaction.kind.word(), transaction.to)
+        }
+        _ => transaction.why.clone(),
     }
 }
 
@@ -192,6 +204,24 @@ impl Subject<'_> {
             title: format!("{} {} is held: {}", self.app.name, hold.version, hold.refusal.explain()),
             body: self.redact.clean(&[vec![hold.refusal.explain()], notes].concat().join("\n\n")),
             command: Some(command),
+        };
+        alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
+    }
+}
+
+impl Subject<'_> {
+    /// Tells a person that a version is held because its snapshot has no room, once.
+    pub(super) fn tell_no_room(&self, version: &Version, why: &str) -> Result<()> {
+        let news = News {
+            kind: AlertKind::Hold,
+            app: self.app.name.clone(),
+            version: Some(version.clone()),
+            cause_key: "noRoom".to_owned(),
+            title: format!("{} {version} is held: {why}", self.app.name),
+            body: format!(
+                "{why}\nFree some space, or raise `snapshots.maxBytes`; the next converge tries again."
+            ),
+            command: Some(format!("warmkeep plan {}", self.app.name)),
         };
         alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
     }

@@ -5,14 +5,15 @@ use super::Subject;
 use super::events::Event;
 use super::tell;
 use crate::error::{Error, Kind as ErrorKind, Result};
+use crate::plan::progress::{Fault, Progress, Record};
 use crate::plan::recovery::{Recovery, recover};
 use crate::plan::transaction::{Leg, Reach, Step, Transaction};
 use crate::record::journal::Journal;
-use crate::record::progress::{Fault, Progress, Record};
 use crate::record::report::AppReport;
 use crate::record::state::AppState;
 use crate::sys::clock::Stopwatch;
 use crate::sys::files;
+use crate::sys::signals::asked_to_end;
 
 /// Set aside for what must be written when the disk is full: state, alert, history.
 const RESERVE: u64 = 1 << 20;
@@ -34,8 +35,14 @@ impl<'s, 'a> Runner<'s, 'a> {
 
     /// Takes up what an earlier run left unfinished; `None`: there is nothing.
     pub fn take_up(subject: &'s Subject<'a>, state: AppState) -> Result<Option<Self>> {
-        let journal = Journal::take_up(&subject.layout.journal())?;
-        Ok(journal.map(|journal| Self { subject, journal, state }))
+        match Journal::take_up(&subject.layout.journal())? {
+            Some(journal) => Ok(Some(Self { subject, journal, state })),
+            None => {
+                // A run that died before its first record has only set space aside.
+                files::remove_file(&subject.layout.reserve())?;
+                Ok(None)
+            }
+        }
     }
 
     /// Runs a new transaction.
@@ -48,9 +55,6 @@ impl<'s, 'a> Runner<'s, 'a> {
 
     /// Finishes an unfinished transaction.
     pub fn recover(mut self) -> AppReport {
-        if self.progress().closed {
-            return self.close();
-        }
         let resumed =
             self.subject.driver.end_strays().and_then(|()| self.resume()).and_then(|()| self.drive());
         match resumed {
@@ -77,7 +81,7 @@ impl<'s, 'a> Runner<'s, 'a> {
     fn drive(&mut self) -> Result<()> {
         while let Some(step) = self.progress().next_step() {
             let leg = self.progress().leg();
-            let Err(error) = self.step(leg, step) else { continue };
+            let Err(error) = self.may_begin(step).and_then(|()| self.step(leg, step)) else { continue };
             if leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy) {
                 return Err(error);
             }
@@ -85,6 +89,18 @@ impl<'s, 'a> Runner<'s, 'a> {
             self.turn_back(&error, fault)?;
         }
         self.write(Record::Closed)
+    }
+
+    /// Asked to end, a transaction that has touched nothing yet is given up. One that has is brought to its end: a
+    /// half-done one would leave the app down until the next run.
+    fn may_begin(&self, step: Step) -> Result<()> {
+        let progress = self.progress();
+        let touches = progress.transaction.reach_of(step) > Reach::Nothing;
+        let untouched = progress.leg() == Leg::Forward && progress.reach() == Reach::Nothing;
+        if touches && untouched && asked_to_end() {
+            return Err(Error::new("warmkeep was asked to end before anything was touched"));
+        }
+        Ok(())
     }
 
     fn step(&mut self, leg: Leg, step: Step) -> Result<()> {
@@ -101,7 +117,7 @@ impl<'s, 'a> Runner<'s, 'a> {
             }
             Err(e) => {
                 let error = self.subject.redact.clean(&e.chain());
-                tracing::warn!(name: "step.failed", app, step = step.name(), ms, error);
+                tracing::info!(name: "step.failed", app, step = step.name(), ms, error);
                 self.write(Record::Failed { leg, step, ms, error })?;
             }
         }
@@ -138,7 +154,7 @@ impl<'s, 'a> Runner<'s, 'a> {
         }
     }
 
-    fn close(self) -> AppReport {
+    pub(super) fn close(self) -> AppReport {
         let mut report = tell::report(self.journal.progress());
         self.give_up_reserve();
         if let Err(e) = self.journal.remove() {

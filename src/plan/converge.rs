@@ -4,9 +4,8 @@ use serde::Serialize;
 
 use super::transaction::{HookSteps, Kind, Transaction, forward};
 use crate::config::model::App;
-use crate::record::state::AppState;
 use crate::snapshot::SnapshotId;
-use crate::versions::Version;
+use crate::version::Version;
 use crate::versions::gate::{Choice, Hold};
 
 /// What was observed of an app.
@@ -82,8 +81,8 @@ pub enum Decision {
 pub struct World<'a> {
     /// The configuration.
     pub app: &'a App,
-    /// What is recorded.
-    pub state: &'a AppState,
+    /// The last version that passed the health gate.
+    pub last_good: Option<&'a Version>,
     /// What was observed.
     pub observed: &'a Observed,
     /// What the safety gate lets through.
@@ -122,7 +121,7 @@ fn install(world: &World<'_>) -> Decision {
 /// Last-good comes up again. What is newer waits for the next run: a version is only ever left for another one that was
 /// seen healthy.
 fn repair(world: &World<'_>, current: &Version, trouble: &Trouble) -> Decision {
-    let version = world.state.last_good.as_ref().map_or(current, |good| &good.version);
+    let version = world.last_good.unwrap_or(current);
     Decision::Act(transaction(world, Kind::Repair, Some(current), version, &trouble.explain()))
 }
 

@@ -3,5 +3,6 @@
 
 pub mod converge;
 pub mod order;
+pub mod progress;
 pub mod recovery;
 pub mod transaction;

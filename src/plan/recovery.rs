@@ -1,7 +1,7 @@
 //! What to do with a transaction that somebody left unfinished.
 
+use crate::plan::progress::Progress;
 use crate::plan::transaction::{Kind, Leg, Reach, Step};
-use crate::record::progress::Progress;
 
 /// How an unfinished transaction is finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

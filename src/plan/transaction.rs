@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::SnapshotId;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// What a transaction does to its app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::document::SCHEMA;
-use super::id::RunId;
 use super::report::AppReport;
 use crate::error::{Error, Result};
+use crate::id::RunId;
 use crate::sys::files;
 
 /// Beyond this size the older half goes.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::document::SCHEMA;
-use super::id::RunId;
-use super::progress::{Progress, Record};
 use crate::error::{Error, Result};
+use crate::id::RunId;
+use crate::plan::progress::{Progress, Record};
 use crate::plan::transaction::Transaction;
 use crate::sys::fault::{Side, at_record};
 use crate::sys::{clock, files, hash};
@@ -125,7 +125,7 @@ fn checksum(text: &str) -> String {
     hash::short(text.as_bytes(), 4)
 }
 
-fn illegal(path: &Path, source: super::progress::Illegal) -> Error {
+fn illegal(path: &Path, source: crate::plan::progress::Illegal) -> Error {
     Error::new(format!("the journal {} makes no sense", path.display())).because(source)
 }
 

@@ -21,7 +21,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::config::model::Host;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::files;
 
 /// The folders of one host.
@@ -42,7 +42,12 @@ impl Layout {
         for folder in
             [self.apps(), self.alerts().join("seen"), self.runs(), self.status(), self.runtime.clone()]
         {
-            files::create_dir_private(&folder)?;
+            files::create_dir_private(&folder).map_err(|e| {
+                Error::new("cannot keep state").because(e).remedy(
+                    "run warmkeep as root, or name folders that this user can write to in `host.stateDir` and \
+                     `host.runtimeDir`",
+                )
+            })?;
         }
         Ok(())
     }

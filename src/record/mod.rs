@@ -5,9 +5,7 @@
 
 pub mod document;
 pub mod history;
-pub mod id;
 pub mod journal;
 pub mod layout;
-pub mod progress;
 pub mod report;
 pub mod state;

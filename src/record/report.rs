@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::id::RunId;
-use crate::versions::Version;
+use crate::id::RunId;
+use crate::version::Version;
 
 /// How one app ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::document::{self, SCHEMA};
 use crate::error::Result;
 use crate::snapshot::SnapshotId;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// The state document of one app.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,6 +105,11 @@ impl AppState {
     /// Writes it durably.
     pub fn write(&self, path: &Path) -> Result<()> {
         document::write(path, self)
+    }
+
+    /// The last version that passed the health gate.
+    pub fn last_good_version(&self) -> Option<&Version> {
+        self.last_good.as_ref().map(|good| &good.version)
     }
 
     /// The versions in quarantine.

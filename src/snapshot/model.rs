@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::id::SnapshotId;
 use super::root::Root;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// A published snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]

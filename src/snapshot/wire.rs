@@ -12,7 +12,7 @@ use super::lines::hex;
 use super::model::{CopiedVolume, Snapshot};
 use super::root::{Root, SNAPSHOTS};
 use crate::error::{Error, Result};
-use crate::versions::Version;
+use crate::version::Version;
 
 const SCHEMA: u64 = 1;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::record::document::{self, SCHEMA};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// How healthy an app was at a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use crate::record::document::SCHEMA;
 use crate::record::layout::Layout;
 use crate::record::state::{AppState, LastOutcome, Quarantine};
 use crate::sys::{clock, files};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// The whole picture.
 #[derive(Debug, Clone, Serialize)]

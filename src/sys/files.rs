@@ -72,13 +72,15 @@ pub fn write_cache(path: &Path, bytes: &[u8]) -> Result<()> {
 fn replace(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let name = path.file_name().map_or_else(Default::default, |n| n.to_string_lossy().into_owned());
-    let aside = folder.join(format!(".{name}.{}.tmp", rustix::process::getpid().as_raw_nonzero()));
+    // Always the same name: what a writer that was killed left is taken over by the next one. Two at once cannot be,
+    // because whoever writes a file holds the lock of what it belongs to.
+    let aside = folder.join(format!(".{name}.tmp"));
     let written = write_new(&aside, bytes, durable).and_then(|()| {
         fs::rename(&aside, path).map_err(|e| failed("replace", path, e))?;
         if durable { sync_dir(folder) } else { Ok(()) }
     });
     if written.is_err() {
-        // The error that matters is the first one; a leftover is swept by `sweep_temporaries`.
+        // The error that matters is the first one; a leftover is taken over by the next writer.
         let _ = fs::remove_file(&aside);
     }
     written

@@ -17,4 +17,5 @@ pub mod net;
 pub mod proc;
 pub mod process;
 pub mod random;
+pub mod signals;
 pub mod tree;

@@ -140,6 +140,16 @@ pub fn marked(mark: Mark<'_>) -> Result<Vec<Identity>> {
         .collect())
 }
 
+/// Sends a signal once to every marked process but `except`, and gives them `grace` to end.
+pub fn ask_marked(mark: Mark<'_>, except: Option<&Identity>, signal: i32, grace: Duration) -> Result<()> {
+    let asked: Vec<Identity> = marked(mark)?.into_iter().filter(|process| Some(process) != except).collect();
+    for process in &asked {
+        process.signal(signal)?;
+    }
+    wait_until(grace, || !asked.iter().any(Identity::is_alive));
+    Ok(())
+}
+
 /// Kills all marked processes and waits until none is left. A process that forks meanwhile is met in the next round.
 pub fn end_marked(mark: Mark<'_>, limit: Duration) -> Result<()> {
     let deadline = Deadline::after(limit);

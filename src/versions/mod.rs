@@ -4,6 +4,3 @@
 
 pub mod gate;
 pub mod source;
-mod version;
-
-pub use version::{Invalid, Parsed, Step, Upstream, Version};

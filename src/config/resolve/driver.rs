@@ -150,7 +150,7 @@ impl Resolver<'_> {
                 quoted(stack)
             ));
             let problem =
-                problem.expected(format!("at most {LONGEST_STACK} characters, less the longest service's"));
+                problem.expected(format!("at most {LONGEST_STACK} characters, fewer for longer services"));
             self.report.value(at, problem.remedy("Choose a shorter name."));
         }
     }

@@ -46,7 +46,8 @@ impl Resolver<'_> {
 
     /// A gate that cannot be passed in time would take back every upgrade.
     fn gate_fits(&mut self, health: &wire::Health, at: &At<'_>) {
-        let needed = health.interval.0.saturating_mul(health.passes).saturating_add(health.soak.0);
+        let needed =
+            health.interval.0.saturating_mul(health.passes.saturating_sub(1)).saturating_add(health.soak.0);
         if health.checks.is_empty() || health.timeout.0.is_zero() || health.timeout.0 >= needed {
             return;
         }

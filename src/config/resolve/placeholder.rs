@@ -16,13 +16,18 @@ impl Resolver<'_> {
         }
     }
 
-    /// Looks for placeholders that nothing would fill.
+    /// Looks for placeholders that nothing would fill: names that are nearly one. Other names in braces, and all those in
+    /// a script that is written out in the text, are the program's own.
     pub(super) fn placeholder(&mut self, text: &str, at: &At<'_>) {
+        if text.contains(char::is_whitespace) {
+            return;
+        }
         for name in names(text).filter(|name| !KNOWN.contains(name)) {
-            let meant = closest(name, KNOWN).map(|meant| format!("{{{meant}}}"));
+            let Some(meant) = closest(name, KNOWN) else { continue };
             let problem =
                 Problem::new(format!("unknown placeholder `{{{}}}`", crate::config::printable::cut(name)));
-            let problem = problem.expected("{version}, {release}, {data} or {app}").meant(meant);
+            let problem =
+                problem.expected("{version}, {release}, {data} or {app}").meant(Some(format!("{{{meant}}}")));
             self.report
                 .value(at, problem.remedy("Where braces are meant as such, put the text into a script."));
         }

@@ -6,7 +6,7 @@ use crate::config::diagnostic::Problem;
 use crate::config::model::{Order, Policy, Source, Versions};
 use crate::config::printable::quoted;
 use crate::config::wire;
-use crate::versions::Version;
+use crate::version::Version;
 
 /// Who asks for versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

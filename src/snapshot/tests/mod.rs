@@ -9,7 +9,7 @@ use super::*;
 use crate::error::Result;
 use crate::sys::files;
 use crate::sys::tree::portrait::{Portrait, portrait};
-use crate::versions::Version;
+use crate::version::Version;
 
 /// A volume with some data, and a store, on one file system.
 struct Scene {

@@ -88,6 +88,21 @@ fn a_damaged_snapshot_is_never_staged() {
 }
 
 #[test]
+fn a_copy_damaged_after_it_was_proven_is_found_in_its_clone_and_nothing_is_left() {
+    let (scene, snapshot, _) = upgraded();
+    let copied = snapshot.volumes[0].location.join("a");
+    let once = std::sync::Once::new();
+    let store = scene.store.clone().with_progress(move |progress| {
+        if progress.phase == Phase::Hashing {
+            once.call_once(|| flip_bit(&copied, 0));
+        }
+    });
+    let told = complaint(store.stage(&snapshot.id, "t2"));
+    assert!(told.contains("staging/t2/0") && told.contains(r#""a": "#) && told.contains("content"), "{told}");
+    assert_eq!(scene.beside(), Vec::<PathBuf>::new());
+}
+
+#[test]
 fn an_unsealed_snapshot_is_never_staged() {
     let scene = Scene::new();
     let snapshot = scene.create("t1");

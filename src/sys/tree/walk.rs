@@ -41,11 +41,11 @@ pub struct Entry {
 /// What happens on the way.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A folder was entered; [`Walk::here`] is that folder.
+    /// A folder was entered; `Walk::here` is that folder.
     Enter(Entry),
-    /// Anything that is no folder, in [`Walk::here`].
+    /// Anything that is no folder, in `Walk::here`.
     Leaf(Entry),
-    /// All of a folder was seen; [`Walk::here`] still is that folder.
+    /// All of a folder was seen; `Walk::here` still is that folder.
     Leave(Entry),
 }
 

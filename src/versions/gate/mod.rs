@@ -6,9 +6,9 @@ mod view;
 
 use jiff::Timestamp;
 
-use super::Version;
 use super::source::Release;
 use crate::config::model::Versions;
+use crate::version::Version;
 pub use refusal::Refusal;
 use view::{Entry, View};
 

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::versions::{Step, Version};
+use crate::version::{Step, Version};
 
 /// Why the safety gate refuses a version. The variants stand in the order in which they are looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

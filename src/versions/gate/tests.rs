@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::*;
 use crate::config::model::{Order, Policy, Source};
-use crate::versions::Step;
+use crate::version::Step;
 
 const NOW: &str = "2026-11-21T03:00:00Z";
 

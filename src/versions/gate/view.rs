@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::{Question, Refusal};
 use crate::config::model::{Order, Policy};
+use crate::version::{Parsed, Step, Version};
 use crate::versions::source::Release;
-use crate::versions::{Parsed, Step, Version};
 
 /// How many versions' notes a hold carries.
 const NOTES_VERSIONS: usize = 20;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::Version;
 use crate::config::model::{Order, Source};
 use crate::error::{Error, Result};
+use crate::version::Version;
 
 /// One release as its source tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::id::RunId;
 use crate::plan::transaction::{Leg, Reach, Step, Transaction};
-use crate::record::id::RunId;
 use crate::snapshot::{Exchange, SnapshotId};
 
 /// One record of a journal.
@@ -206,8 +206,8 @@ impl Progress {
                 self.expect_in_flight(leg, Step::Gate)?;
                 self.up_at = Some(at);
             }
-            Record::TurnedBack { cause, remedy, fault, steps } => {
-                self.turn_back(TurnedBack { cause, remedy, fault, steps })?
+            Record::TurnedBack { cause, fault, steps, remedy } => {
+                self.turn_back(TurnedBack { cause, remedy, fault, steps })?;
             }
             Record::Resumed { leg, from } => self.resume(leg, from)?,
             Record::Closed => self.close()?,
