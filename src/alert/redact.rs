@@ -62,14 +62,14 @@ fn password(path: &std::path::Path) -> Option<String> {
 }
 
 /// Whether a name is one of a secret: it holds SECRET, PASSWORD, PASSWD, TOKEN, CREDENTIAL, AUTHORIZATION or COOKIE, or
-/// has KEY as a word of its own.
+/// has KEY, PASS or PASSPHRASE as a word of its own.
 pub fn names_a_secret(name: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let words = ["SECRET", "PASSWORD", "PASSWD", "TOKEN", "CREDENTIAL", "AUTHORIZATION", "COOKIE"];
     words.iter().any(|word| upper.contains(word))
         || upper
             .split(|c: char| !c.is_ascii_alphanumeric())
-            .any(|segment| segment == "KEY" || segment == "APIKEY")
+            .any(|segment| matches!(segment, "KEY" | "APIKEY" | "PASS" | "PASSPHRASE"))
 }
 
 #[cfg(test)]
@@ -78,10 +78,18 @@ mod tests {
 
     #[test]
     fn names_of_secrets_are_known_and_others_are_not() {
-        for name in ["DB_PASSWORD", "apiToken", "SECRET_BASE", "Authorization", "SIGNING_KEY", "x-api-key"] {
+        for name in [
+            "DB_PASSWORD",
+            "apiToken",
+            "SECRET_BASE",
+            "Authorization",
+            "SIGNING_KEY",
+            "x-api-key",
+            "SMTP_PASS",
+        ] {
             assert!(names_a_secret(name), "{name}");
         }
-        for name in ["MONKEY", "KEYBOARD", "LANG", "PORT", "HOME"] {
+        for name in ["MONKEY", "KEYBOARD", "BYPASS_CACHE", "LANG", "PORT", "HOME"] {
             assert!(!names_a_secret(name), "{name}");
         }
     }

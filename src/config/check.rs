@@ -153,7 +153,8 @@ impl Checker<'_, '_> {
     }
 
     fn unknown(&mut self, member: &Member<'_>, members: &[Member<'_>], record: &Record, at: &At<'_>) {
-        let free = |key: &&str| !members.iter().any(|other| other.key.as_ref() == *key);
+        // Members are sorted by key.
+        let free = |key: &&str| members.binary_search_by(|other| other.key.as_ref().cmp(key)).is_err();
         let meant = closest(&member.key, record.fields.keys().map(String::as_str).filter(free));
         let known: Vec<String> = record.fields.keys().cloned().collect();
         let mut problem = Problem::new(format!("unknown key {}", quoted(&member.key))).meant(meant);

@@ -79,7 +79,9 @@ impl Snippet {
 fn neighbour(source: &Source, number: usize) -> Option<String> {
     let line = source.line(number)?;
     let until = ahead(&source.text, line.clone(), WIDTH);
-    let secrets = secrets(&source.text, line.start..ahead(&source.text, until..line.end, AROUND));
+    // A key and its value need not stand on one line.
+    let from = back(&source.text, 0..line.start, AROUND);
+    let secrets = secrets(&source.text, from..ahead(&source.text, until..line.end, AROUND));
     let text = shown(&source.text, line.start..until, &secrets);
     let dots = if until < line.end { "…" } else { "" };
     Some(text + dots).filter(|line| !line.trim().is_empty())
@@ -117,7 +119,7 @@ fn shown(text: &str, range: Range<usize>, secrets: &[Range<usize>]) -> String {
 
 /// A key that holds a secret by its name, and its value; or the password in an address.
 const SECRET: &str = r#"(?x)
-    "[^"]*(?i:password|passwd|secret|token|authorization|api[_-]?key)[^"]*"\s*:\s*
+    "[^"]*(?i:password|passwd|secret|token|authorization|api[_-]?key)[^"]*"\s*:\s*\[?\s*
         "(?<value> [^"/] (?:[^"\\]|\\.)* )
     | ://[^/@"\s]*:(?<password>[^/@"\s]+)@"#;
 
