@@ -11,7 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::record::document::{self, SCHEMA};
 use crate::sys::daemon::{self, BoundedLog, Launch};
 use crate::sys::proc::{Identity, Mark, end_marked};
@@ -101,6 +101,8 @@ pub enum Answer {
     Started,
     /// It was not.
     Refused(String),
+    /// It was not, because no space was left for its record.
+    DiskFull(String),
 }
 
 /// Starts a supervisor and waits until the app is started and recorded.
@@ -111,6 +113,9 @@ pub fn start(orders: &Orders, limit: Duration) -> Result<()> {
     match serde_json::from_str(&answer) {
         Ok(Answer::Started) => Ok(()),
         Ok(Answer::Refused(why)) => Err(Error::new(why)),
+        Ok(Answer::DiskFull(why)) => {
+            Err(Error::new(why).because(std::io::Error::from(std::io::ErrorKind::StorageFull)))
+        }
         Err(e) => Err(Error::new("the supervisor died before it answered").because(e)),
     }
 }
@@ -119,6 +124,7 @@ pub fn start(orders: &Orders, limit: Duration) -> Result<()> {
 pub fn supervise() -> Result<()> {
     let (mut record, path, log, pipe) = match begin() {
         Ok(begun) => begun,
+        Err(e) if e.kind() == ErrorKind::DiskFull => return answer(&Answer::DiskFull(e.chain())),
         Err(e) => return answer(&Answer::Refused(e.chain())),
     };
     let pump = std::thread::spawn(move || log.pump(pipe));

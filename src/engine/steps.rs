@@ -20,8 +20,14 @@ impl Runner<'_, '_> {
     pub(super) fn act(&mut self, leg: Leg, step: Step) -> Result<()> {
         let subject = self.subject;
         match step {
-            Step::Prefetch => subject.driver.prefetch(&self.target(leg)?),
-            Step::BeforeStop => self.run_hook(leg, "beforeStop", &subject.app.hooks.before_stop),
+            Step::Prefetch => {
+                subject.driver.prefetch(&self.target(leg)?)?;
+                self.look_for_room_before_stop(step)
+            }
+            Step::BeforeStop => {
+                self.run_hook(leg, "beforeStop", &subject.app.hooks.before_stop)?;
+                self.look_for_room_before_stop(step)
+            }
             Step::Stop => subject.driver.stop(),
             Step::WaitGone => subject.driver.wait_gone(),
             Step::Snapshot => self.take_snapshot(),
@@ -62,6 +68,17 @@ impl Runner<'_, '_> {
         let progress = self.progress();
         let phase = if leg == Leg::Back { Phase::Back } else { Phase::In(progress.transaction.kind) };
         self.subject.variables(phase, version, progress.transaction.from.as_ref(), progress.snapshot.as_ref())
+    }
+
+    /// What was fetched, or a hook, may have filled the disk: that is seen while the old version still serves.
+    fn look_for_room_before_stop(&self, step: Step) -> Result<()> {
+        let transaction = &self.progress().transaction;
+        let stops_next = transaction.steps.windows(2).any(|pair| pair == [step, Step::Stop]);
+        if !stops_next || !transaction.steps.contains(&Step::Snapshot) {
+            return Ok(());
+        }
+        let survey = self.subject.store.survey(&transaction.volumes)?;
+        survey.shortfall().map_or(Ok(()), |shortfall| Err(shortfall.into()))
     }
 
     fn take_snapshot(&mut self) -> Result<()> {
