@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "tests drive the real system"
 )]
 
@@ -214,7 +215,8 @@ impl Setting {
     fn fill_data(&self) {
         let data = self.host.path("data");
         fs::create_dir_all(data.join("attachments")).unwrap();
-        let scan: Vec<u8> = (0..4_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let scan: Vec<u8> =
+            (0..4_u32 << 20).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[2]).collect();
         fs::write(data.join("attachments/scan"), scan).unwrap();
         for number in 0..10 {
             fs::write(data.join(format!("attachments/{number}")), format!("page {number}")).unwrap();

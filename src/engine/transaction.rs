@@ -210,6 +210,7 @@ impl<'s, 'a> Runner<'s, 'a> {
         let report = tell::unfinished(self.journal.progress(), &cause, error.hint());
         self.give_up_reserve();
         if report.outcome == crate::record::report::Outcome::Stuck {
+            tracing::error!(name: "transaction.stuck", app = self.subject.app.name, cause);
             self.state.stuck = Some(cause);
         }
         let kept = self.keep(&report);
