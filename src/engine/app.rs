@@ -7,7 +7,7 @@ use super::{Context, Subject};
 use crate::config::model::App;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::converge::{Decision, Intent, Observed, World, decide, within_bounds};
-use crate::plan::transaction::{Kind, Transaction};
+use crate::plan::transaction::{Kind, Reach, Step, Transaction};
 use crate::record::report::{AppReport, Outcome};
 use crate::record::state::AppState;
 use crate::snapshot::Store;
@@ -69,26 +69,46 @@ fn refused(ctx: &Context<'_>, app: &App, error: &Error) -> AppReport {
 impl Subject<'_> {
     fn converge(&self, intent: Intent) -> Result<AppReport> {
         let recovered = self.recover()?;
-        if let Some(report) = &recovered
-            && report.outcome != Outcome::Recovered
-        {
-            return Ok(report.clone());
+        match &recovered {
+            Some(report) if matches!(report.outcome, Outcome::Stuck | Outcome::Failed) => Ok(report.clone()),
+            Some(report) if report.outcome == Outcome::RolledBack => {
+                // The old version was healthy at its gate; whether it still is (a reboot may lie between) is seen now.
+                let report = self.converge_settled(Intent::Up)?;
+                Ok(join(recovered, report))
+            }
+            _ => {
+                let report = self.converge_settled(intent)?;
+                Ok(join(recovered, report))
+            }
         }
-        let report = self.converge_settled(intent)?;
-        Ok(join(recovered, report))
     }
 
-    /// Finishes what an earlier run left; `None`: there was nothing, or nothing that had touched the app.
+    /// Finishes what an earlier run left; `None`: there was nothing, or nothing that had touched the app, or it had been
+    /// recorded already. One that had taken another's place may give it back: that one is finished next.
     pub(super) fn recover(&self) -> Result<Option<AppReport>> {
-        let Some(runner) = Runner::take_up(self, self.state()?)? else { return Ok(None) };
-        if runner.progress().closed {
-            // It was over, and recorded as such; only its journal was not removed any more.
-            runner.close();
-            return Ok(None);
+        let mut told = None;
+        // At most the transaction that replaced another, that other one, and one that was only to be removed.
+        for _ in 0..3 {
+            let Some(runner) = Runner::take_up(self, self.state()?)? else { break };
+            let progress = runner.progress();
+            if progress.closed {
+                // It was over, and recorded as such; only its journal was not removed any more.
+                runner.close();
+                continue;
+            }
+            let recorded = progress.has_ended(progress.leg(), Step::Commit);
+            let untouched = progress.reach() == Reach::Nothing;
+            let report = runner.recover();
+            let silent = recorded || (untouched && report.outcome == Outcome::Recovered);
+            if !silent || report.outcome == Outcome::Stuck {
+                told = Some(report);
+            }
+            if told.as_ref().is_some_and(|report| matches!(report.outcome, Outcome::Stuck | Outcome::Failed))
+            {
+                break;
+            }
         }
-        let untouched = runner.progress().reach() == crate::plan::transaction::Reach::Nothing;
-        let report = runner.recover();
-        Ok((!untouched || report.outcome != Outcome::Recovered).then_some(report))
+        Ok(told)
     }
 
     fn converge_settled(&self, intent: Intent) -> Result<AppReport> {
@@ -237,8 +257,8 @@ pub(super) fn existing(transaction: &Transaction) -> Vec<std::path::PathBuf> {
     all.cloned().collect()
 }
 
-fn takes_snapshot(transaction: &Transaction) -> bool {
-    transaction.steps.contains(&crate::plan::transaction::Step::Snapshot)
+pub(super) fn takes_snapshot(transaction: &Transaction) -> bool {
+    transaction.steps.contains(&Step::Snapshot) && !existing(transaction).is_empty()
 }
 
 /// What was seen before a decision.
@@ -252,6 +272,11 @@ fn join(recovered: Option<AppReport>, report: AppReport) -> AppReport {
     let Some(recovered) = recovered else { return report };
     if matches!(report.outcome, Outcome::Noop | Outcome::Held) {
         return recovered;
+    }
+    if recovered.outcome == Outcome::RolledBack && report.outcome == Outcome::Repaired {
+        let repaired = "it was down again after that, and was repaired";
+        let reason = recovered.reason.as_deref().map_or(repaired.to_owned(), |r| format!("{r}; {repaired}"));
+        return AppReport { reason: Some(reason), downtime_ms: report.downtime_ms, ..recovered };
     }
     let before = recovered.cause.or(recovered.reason).unwrap_or_default();
     let reason = report.reason.clone().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! Retiring an app: stopped, one last snapshot, everything else forgotten.
 
+use std::path::PathBuf;
+
 use super::app::with_subject;
 use super::{Context, Subject};
 use crate::config::model::App;
@@ -29,11 +31,10 @@ impl Subject<'_> {
         self.driver.wait_gone()?;
         let last = self.last_snapshot(&state, current.as_ref())?;
         let earlier = match &last {
-            Some(last) if !files::exists(&self.layout.journal()) => {
+            Some(last) if self.says_it_all(&state, last)? => {
                 self.drop_all_but(last)?;
                 ""
             }
-            // Data in the middle of a transaction may not be what a person wants back.
             _ => ", and every earlier snapshot was kept",
         };
         self.driver.tidy(&[])?;
@@ -48,6 +49,17 @@ impl Subject<'_> {
             snapshot: last.map(|last| last.id.to_string()),
             ..AppReport::new(&self.app.name, Outcome::Retired)
         })
+    }
+
+    /// Whether the last snapshot makes the earlier ones needless. Data in the middle of a transaction, or of one that a
+    /// person overrode, may not be what is wanted back; a folder that is missing or empty may be a mount that failed.
+    fn says_it_all(&self, state: &AppState, last: &Snapshot) -> Result<bool> {
+        let settled = !files::exists(&self.layout.journal()) && self.layout.abandoned_journals()?.is_empty();
+        let held = |path: &PathBuf| last.volumes.iter().any(|volume| volume.path == *path);
+        let earlier = self.store.list()?.snapshots;
+        let known = earlier.iter().flat_map(|snapshot| &snapshot.volumes).map(|volume| &volume.path);
+        let full = |path: &PathBuf| files::list(path).is_ok_and(|entries| !entries.is_empty());
+        Ok(settled && known.chain(&state.volumes).all(|path| held(path) && full(path)))
     }
 
     fn drop_all_but(&self, last: &Snapshot) -> Result<()> {
@@ -74,8 +86,9 @@ impl Subject<'_> {
 
 /// The state goes last: until then the app is still known and can be retired again.
 fn forget(layout: &AppLayout) -> Result<()> {
-    for path in [layout.journal(), layout.abandoned_journal(), layout.history()] {
-        files::remove_file(&path)?;
+    let journals = layout.abandoned_journals()?;
+    for path in journals.iter().chain(&[layout.journal(), layout.history()]) {
+        files::remove_file(path)?;
     }
     files::give_up(&layout.reserve())?;
     files::remove_file(&layout.output_log())?;

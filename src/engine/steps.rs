@@ -25,7 +25,9 @@ impl Runner<'_, '_> {
         let subject = self.subject;
         match step {
             Step::Prefetch => {
-                subject.driver.prefetch(&self.target(leg)?)?;
+                let target = self.target(leg)?;
+                subject.driver.prefetch(&target)?;
+                subject.driver.can_deploy(&target)?;
                 self.secure_way_back()?;
                 self.look_for_room_before_stop(step)
             }
@@ -121,7 +123,7 @@ impl Runner<'_, '_> {
             }
         }
         let request = Request {
-            version: transaction.from.as_ref().unwrap_or(&transaction.to).clone(),
+            version: transaction.data_of().clone(),
             reason: format!("before {} to {}", transaction.kind.word(), transaction.to),
             volumes: transaction.volumes.clone(),
             txn: progress.txn.to_string(),
@@ -181,7 +183,10 @@ impl Runner<'_, '_> {
         if back.fault == Fault::Version && transaction.kind != Kind::Repair {
             self.state.quarantine(transaction.to.clone(), now, back.cause.clone());
         }
-        if progress.reach() > Reach::Nothing && transaction.kind != Kind::Repair {
+        if progress.reach() > Reach::Nothing
+            && transaction.kind != Kind::Repair
+            && transaction.replaces.is_none()
+        {
             self.state.current.clone_from(&transaction.from);
             self.state.stuck = None;
         }
@@ -232,10 +237,14 @@ impl Runner<'_, '_> {
 
     /// What the journal of an overridden transaction names stays with it, even where that journal is damaged.
     fn named_by_evidence(&self, listing: &Listing) -> Result<BTreeSet<SnapshotId>> {
-        let bytes = files::read_if_exists(&self.subject.layout.abandoned_journal(), EVIDENCE)?;
-        let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-        let ids = listing.snapshots.iter().map(|snapshot| &snapshot.id);
-        Ok(ids.filter(|id| text.contains(id.as_str())).cloned().collect())
+        let mut named = BTreeSet::new();
+        for journal in self.subject.layout.abandoned_journals()? {
+            let bytes = files::read_if_exists(&journal, EVIDENCE)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            let ids = listing.snapshots.iter().map(|snapshot| &snapshot.id);
+            named.extend(ids.filter(|id| text.contains(id.as_str())).cloned());
+        }
+        Ok(named)
     }
 
     fn apply_retention(&self) -> Result<()> {

@@ -73,9 +73,10 @@ fn outcome(progress: &Progress) -> Outcome {
             Kind::Repair => Outcome::Repaired,
             Kind::Rollback => Outcome::RolledBack,
         },
+        Some(_) if progress.transaction.replaces.is_some() => Outcome::Stuck,
         Some(back) if back.fault == Fault::Interrupted => Outcome::Recovered,
         Some(_) if progress.reach() == Reach::Nothing => Outcome::Failed,
-        Some(_) if progress.transaction.kind == Kind::Upgrade => Outcome::RolledBack,
+        Some(_) if matches!(progress.transaction.kind, Kind::Upgrade | Kind::Rollback) => Outcome::RolledBack,
         Some(_) => Outcome::Failed,
     }
 }
@@ -102,7 +103,7 @@ fn last_failure(progress: &Progress) -> Option<&Tried> {
 
 fn how_back(progress: &Progress) -> String {
     let restored = progress.has_ended(Leg::Back, Step::Restore);
-    match (&progress.transaction.from, progress.reach()) {
+    match (progress.transaction.returns_to(), progress.reach()) {
         (_, Reach::Nothing) => "nothing was touched".to_owned(),
         (_, _) if progress.transaction.kind == Kind::Repair => {
             "it was left as it is, for a person to look at".to_owned()

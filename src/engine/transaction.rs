@@ -88,7 +88,11 @@ impl<'s, 'a> Runner<'s, 'a> {
     fn drive(&mut self) -> Result<()> {
         while let Some(step) = self.progress().next_step() {
             let leg = self.progress().leg();
-            let Err(error) = self.may_begin(step).and_then(|()| self.step(leg, step)) else { continue };
+            if let Err(asked) = self.may_begin(step) {
+                self.turn_back(&asked, Fault::Machine)?;
+                continue;
+            }
+            let Err(error) = self.step(leg, step) else { continue };
             if leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy) {
                 return Err(error);
             }

@@ -6,7 +6,7 @@ use super::transaction::{HookSteps, Kind, Transaction, forward};
 use crate::config::model::App;
 use crate::snapshot::SnapshotId;
 use crate::version::Version;
-use crate::versions::gate::{Choice, Hold};
+use crate::versions::gate::{Choice, Hold, Refusal};
 
 /// What was observed of an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,6 +110,13 @@ fn install(world: &World<'_>) -> Decision {
         (Some(target), _) => {
             Decision::Act(transaction(world, Kind::Install, None, target, "it was never deployed"))
         }
+        (None, Some(hold)) if hold.refusal == Refusal::Quarantined => Decision::Refused {
+            why: format!("it is not installed: {} failed the health gate and is in quarantine", hold.version),
+            remedy: format!(
+                "once the cause is mended, `warmkeep release {} {}` gives it another chance",
+                world.app.name, hold.version
+            ),
+        },
         (None, Some(hold)) => held(hold),
         (None, None) => Decision::Refused {
             why: "its source lists no version that could be installed".into(),
@@ -168,6 +175,7 @@ fn transaction(
         steps: forward(kind, stateful, false, hook_steps(world.app)),
         restore: None,
         overrides: Vec::new(),
+        replaces: None,
         why: why.to_owned(),
     }
 }

@@ -32,10 +32,13 @@ pub fn recover(progress: &Progress) -> Recovery {
     }
 }
 
-/// A version that was started on the way back is started again if it is not up: the machine may have been rebooted.
+/// A version that was started on the way back is started again if it is not up: the machine may have been rebooted. What
+/// is not recorded yet is proven anew before it is.
 fn back_from(progress: &Progress, next: Option<Step>) -> Option<Step> {
     match next {
-        Some(Step::Gate) => progress.steps().contains(&Step::Deploy).then_some(Step::Deploy),
+        Some(Step::Gate | Step::Commit) if progress.steps().contains(&Step::Deploy) => {
+            progress.steps().contains(&Step::Deploy).then_some(Step::Deploy)
+        }
         other => other,
     }
 }

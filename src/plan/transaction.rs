@@ -124,8 +124,20 @@ pub struct Transaction {
     pub restore: Option<SnapshotId>,
     /// Refusals of the safety gate that a person overrode.
     pub overrides: Vec<String>,
+    /// The unfinished transaction whose place it takes, because a person asked for it.
+    pub replaces: Option<Replaced>,
     /// Why it is done.
     pub why: String,
+}
+
+/// A transaction that could not be brought to its end, set aside for another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replaced {
+    /// The name that its journal is kept under.
+    pub journal: String,
+    /// The version whose data is there now; `None`: that cannot be told.
+    pub data_of: Option<Version>,
 }
 
 /// Which optional hooks an app has.
@@ -156,10 +168,12 @@ pub fn forward(kind: Kind, stateful: bool, restores: bool, hooks: HookSteps) -> 
     if hooks.after_deploy {
         steps.push(Step::AfterDeploy);
     }
+    steps.push(Step::Gate);
+    // Hashing takes long: the verdict does not wait for it, and a way back that needs it hashes first.
     if stateful && kind != Kind::Repair {
         steps.push(Step::Seal);
     }
-    steps.extend([Step::Gate, Step::Commit, Step::Tidy]);
+    steps.extend([Step::Commit, Step::Tidy]);
     steps
 }
 
@@ -169,9 +183,21 @@ impl Transaction {
         !self.volumes.is_empty()
     }
 
+    /// The version whose data its snapshot holds.
+    pub fn data_of(&self) -> &Version {
+        let replaced = self.replaces.as_ref().and_then(|replaced| replaced.data_of.as_ref());
+        replaced.or(self.from.as_ref()).unwrap_or(&self.to)
+    }
+
+    /// The version that is started again on the way back. One that takes the place of a transaction that was stuck has
+    /// none: nothing was healthy when it began.
+    pub fn returns_to(&self) -> Option<&Version> {
+        self.from.as_ref().filter(|_| self.replaces.is_none())
+    }
+
     /// The steps back to where the transaction began, from how far it has reached.
     pub fn way_back(&self, reach: Reach) -> Vec<Step> {
-        match (reach, self.kind, &self.from) {
+        match (reach, self.kind, self.returns_to()) {
             (Reach::Nothing, ..) | (_, Kind::Repair, _) | (Reach::Stopped, _, None) => {
                 vec![Step::Commit, Step::Tidy]
             }
@@ -214,6 +240,7 @@ mod tests {
             steps: forward(kind, stateful, false, HookSteps::default()),
             restore: None,
             overrides: vec![],
+            replaces: None,
             why: String::new(),
         }
     }
@@ -226,7 +253,7 @@ mod tests {
     fn a_stateful_upgrade_fetches_before_it_stops_and_copies_before_it_deploys() {
         insta::assert_snapshot!(
             names(&forward(Kind::Upgrade, true, false, HookSteps { before_stop: true, after_deploy: true })),
-            @"prefetch beforeStop stop waitGone snapshot deploy afterDeploy seal gate commit tidy"
+            @"prefetch beforeStop stop waitGone snapshot deploy afterDeploy gate seal commit tidy"
         );
     }
 

@@ -47,20 +47,33 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a new transaction. There must be no unfinished one.
+    /// Opens a new transaction. An unfinished one is in its place only where the transaction says that it replaces it:
+    /// that one's journal is kept under the name said there. Whatever dies in between, one of the two is in force.
     pub fn open(path: &Path, transaction: Transaction) -> Result<Self> {
+        let replaced = transaction.replaces.as_ref().map(|replaced| path.with_file_name(&replaced.journal));
+        if replaced.is_none() && files::exists(path) {
+            return Err(Error::new(format!("{} holds an unfinished transaction", path.display()))
+                .remedy("run converge: it is finished first"));
+        }
         let record =
             Record::Opened { schema: SCHEMA, txn: RunId::new()?, transaction: Box::new(transaction) };
         let at = clock::now();
         let progress = Progress::open(record.clone(), at).map_err(|e| illegal(path, e))?;
-        let mut file = files::Appender::open(path, RESERVE)?;
-        files::sync_dir(path.parent().unwrap_or(path))?;
+        let aside = aside(path);
+        files::remove_file(&aside)?;
+        let mut file = files::Appender::open(&aside, RESERVE)?;
         append(&mut file, &Entry { seq: 1, at, record })?;
+        if let Some(kept) = replaced {
+            files::link(path, &kept)?;
+        }
+        files::rename(&aside, path)?;
+        files::sync_dir(path.parent().unwrap_or(path))?;
         Ok(Self { path: path.to_owned(), file, seq: 1, progress })
     }
 
     /// Takes up an unfinished transaction; `None`: there is none.
     pub fn take_up(path: &Path) -> Result<Option<Self>> {
+        files::remove_file(&aside(path))?;
         let Some(bytes) = files::read_if_exists(path, LIMIT)? else { return Ok(None) };
         let Some(Folded { progress, seq, sound }) = fold(&bytes, path)? else {
             // Not even the first record is whole: nothing was begun.
@@ -96,11 +109,21 @@ impl Journal {
         Ok(())
     }
 
-    /// Ends a closed transaction: its journal goes.
+    /// Ends a closed transaction: its journal goes. One that took another's place and came to nothing gives it back.
     pub fn remove(self) -> Result<()> {
-        files::remove_file(&self.path)?;
+        match &self.progress.transaction.replaces {
+            Some(replaced) if self.progress.turned_back.is_some() => {
+                files::rename(&self.path.with_file_name(&replaced.journal), &self.path)?;
+            }
+            _ => files::remove_file(&self.path)?,
+        }
         files::sync_dir(self.path.parent().unwrap_or(&self.path))
     }
+}
+
+/// Where a journal is begun before it is in force.
+fn aside(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 fn append(file: &mut files::Appender, entry: &Entry) -> Result<()> {

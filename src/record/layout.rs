@@ -28,6 +28,9 @@ use crate::sys::files::{self, Room};
 /// Room for a transaction's journal, a few alerts and the records of a repair.
 const SPARE: Room = Room { bytes: 1 << 20, inodes: 16 };
 
+/// What the journals of overridden transactions are called.
+const ABANDONED: &str = "journal.abandoned";
+
 /// The folders of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
@@ -163,9 +166,24 @@ impl AppLayout {
         self.state.join("journal.jsonl")
     }
 
-    /// The journal of a transaction that a person overrode, kept as evidence.
-    pub fn abandoned_journal(&self) -> PathBuf {
-        self.state.join("journal.abandoned.jsonl")
+    /// The journals of transactions that a person overrode, kept as evidence.
+    pub fn abandoned_journals(&self) -> Result<Vec<PathBuf>> {
+        let all = files::list(&self.state)?;
+        let named =
+            |path: &PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(ABANDONED));
+        Ok(all.into_iter().filter(named).collect())
+    }
+
+    /// A name for one more of them.
+    pub fn next_abandoned(&self) -> Result<String> {
+        let taken = self.abandoned_journals()?;
+        let name = |number: usize| match number {
+            1 => format!("{ABANDONED}.jsonl"),
+            more => format!("{ABANDONED}.{more}.jsonl"),
+        };
+        let free =
+            (1..=taken.len() + 1).map(name).find(|name| !taken.iter().any(|path| path.ends_with(name)));
+        Ok(free.unwrap_or_else(|| name(taken.len() + 1)))
     }
 
     /// What happened to the app.

@@ -145,7 +145,11 @@ impl AppState {
     }
 
     /// Records that a version passed the gate: an approval is used up, a quarantine disproved, being stuck over.
+    /// Without a snapshot of its own (a repair), the same version keeps the one that it has.
     pub fn commit(&mut self, version: &Version, at: Timestamp, snapshot: Option<SnapshotId>) {
+        let kept =
+            self.last_good.take().filter(|good| good.version == *version).and_then(|good| good.snapshot);
+        let snapshot = snapshot.or(kept);
         self.current = Some(version.clone());
         self.last_good = Some(LastGood { version: version.clone(), at, snapshot });
         self.approved.retain(|a| a.version != *version);
@@ -170,6 +174,17 @@ mod tests {
         state.stuck = Some("lost".into());
         state.commit(&version("2.0.0"), Timestamp::UNIX_EPOCH, None);
         assert_eq!((state.approved.len(), state.quarantined.len(), state.stuck), (0, 0, None));
+    }
+
+    #[test]
+    fn a_repair_keeps_the_snapshot_of_last_good() {
+        let mut state = AppState::new("notes", "process");
+        let id: SnapshotId = "20261121T030004Z-9f3c".parse().unwrap();
+        state.commit(&version("1.1.0"), Timestamp::UNIX_EPOCH, Some(id.clone()));
+        state.commit(&version("1.1.0"), Timestamp::UNIX_EPOCH, None);
+        assert_eq!(state.last_good.clone().unwrap().snapshot, Some(id));
+        state.commit(&version("1.2.0"), Timestamp::UNIX_EPOCH, None);
+        assert_eq!(state.last_good.unwrap().snapshot, None);
     }
 
     #[test]

@@ -136,6 +136,12 @@ pub fn temporary_dir(prefix: &str) -> Result<tempfile::TempDir> {
         .map_err(|e| Error::new("cannot make a temporary folder").because(e))
 }
 
+/// Gives a file a second name.
+pub fn link(from: &Path, to: &Path) -> Result<()> {
+    fs::hard_link(from, to)
+        .map_err(|e| Error::new(format!("cannot link {} to {}", from.display(), to.display())).because(e))
+}
+
 /// Renames within one file system.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to)
