@@ -329,13 +329,13 @@ fn hostile_configurations_are_usage_errors_and_nothing_more() {
     let good = fs::read_to_string(host.path("warmkeep.json")).unwrap();
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let long = format!("{{\"schema\":1,\"apps\":{{\"{}\":{{}}}}}}", "x".repeat(1 << 20));
-    let keys: String = (0..20_000).map(|n| format!("\"k{n}\":1,")).collect();
+    let keys = (0..20_000).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(",");
     let nested = format!("{{\"schema\":1,\"apps\":{}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
     let cases: Vec<Vec<u8>> = vec![
         deep.into_bytes(),
         nested.into_bytes(),
         long.into_bytes(),
-        format!("{{{keys}\"schema\":1}}").into_bytes(),
+        format!("{{{keys},\"schema\":1}}").into_bytes(),
         b"".to_vec(),
         b"\0".to_vec(),
         b"{\"schema\":1,\"apps\":{\"a\0b\":{}}}".to_vec(),
