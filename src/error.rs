@@ -66,12 +66,12 @@ impl Error {
         self.kind
     }
 
-    /// The nearest remedy, this error's or one further down its chain.
+    /// The nearest remedy, this error's or one further down its chain. A full disk always has one.
     pub fn hint(&self) -> Option<&str> {
-        self.remedy.as_deref().or_else(|| {
-            let source = self.source.as_deref()?;
-            source.downcast_ref::<Error>()?.hint()
-        })
+        let here = self.remedy.as_deref();
+        let below = || self.source.as_deref()?.downcast_ref::<Error>()?.hint();
+        let full = || (self.kind == Kind::DiskFull).then_some("free some space there, then try again");
+        here.or_else(below).or_else(full)
     }
 
     /// The whole chain in one line: `what: why: why`. A cause that only repeats the one before is left out.
@@ -126,6 +126,16 @@ mod tests {
         let io = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let top = Error::new("snapshot failed").because(Error::new("copy failed").because(io));
         assert_eq!(top.kind(), Kind::DiskFull);
+    }
+
+    #[test]
+    fn a_full_disk_has_a_remedy_of_its_own_unless_a_better_one_is_known() {
+        let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert_eq!(Error::new("a").because(full()).hint(), Some("free some space there, then try again"));
+        assert_eq!(
+            Error::new("a").because(Error::new("b").because(full()).remedy("do c")).hint(),
+            Some("do c")
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub mod redact;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Kind as ErrorKind, Result};
 use crate::id::RunId;
 use crate::record::document::{self, SCHEMA};
 use crate::record::layout::Layout;
@@ -144,9 +144,20 @@ pub fn raise(layout: &Layout, news: News, dedupe: std::time::Duration) -> Result
         command: news.command,
         dedupe_key: key,
     };
-    document::write(&path, &alert)?;
+    write(layout, &path, &alert)?;
     tracing::info!(name: "alert.raised", app = alert.app, kind = alert.kind.word(), title = alert.title);
     Ok(true)
+}
+
+/// On a full disk the space that was set aside is used: that the disk is full is what a person must be told.
+fn write(layout: &Layout, path: &std::path::Path, alert: &Alert) -> Result<()> {
+    match document::write(path, alert) {
+        Err(e) if e.kind() == ErrorKind::DiskFull => {
+            layout.give_up_spare()?;
+            document::write(path, alert)
+        }
+        other => other,
+    }
 }
 
 fn is_told(path: &std::path::Path, news: &News, now: Timestamp, dedupe: std::time::Duration) -> Result<bool> {

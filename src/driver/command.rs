@@ -108,7 +108,11 @@ impl Driver for CommandDriver<'_> {
         if status.running && status.version.as_ref() == Some(version) {
             return Ok(());
         }
-        self.run("deploy", &self.spec.deploy, Some(version), self.app.timeouts.deploy).map(drop)
+        self.program(&self.spec.deploy, Some(version), self.app.timeouts.deploy)
+            .keeps_children()
+            .run_ok()
+            .map(drop)
+            .map_err(|e| Error::new("`driver.command.deploy` failed").because(e))
     }
 
     fn stop(&self) -> Result<()> {

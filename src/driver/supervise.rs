@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::mark::OWNER;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::record::document::{self, SCHEMA};
 use crate::sys::daemon::{self, BoundedLog, Launch};
 use crate::sys::proc::{Identity, Mark, end_marked};
@@ -100,6 +100,8 @@ pub enum Answer {
     Started,
     /// It was not.
     Refused(String),
+    /// It was not, because no space was left for its record.
+    DiskFull(String),
 }
 
 /// Starts a supervisor and waits until the app is started and recorded.
@@ -110,6 +112,9 @@ pub fn start(orders: &Orders, limit: Duration) -> Result<()> {
     match serde_json::from_str(&answer) {
         Ok(Answer::Started) => Ok(()),
         Ok(Answer::Refused(why)) => Err(Error::new(why)),
+        Ok(Answer::DiskFull(why)) => {
+            Err(Error::new(why).because(std::io::Error::from(std::io::ErrorKind::StorageFull)))
+        }
         Err(e) => Err(Error::new("the supervisor died before it answered").because(e)),
     }
 }
@@ -118,6 +123,7 @@ pub fn start(orders: &Orders, limit: Duration) -> Result<()> {
 pub fn supervise() -> Result<()> {
     let (mut record, path, log, pipe) = match begin() {
         Ok(begun) => begun,
+        Err(e) if e.kind() == ErrorKind::DiskFull => return answer(&Answer::DiskFull(e.chain())),
         Err(e) => return answer(&Answer::Refused(e.chain())),
     };
     let pump = std::thread::spawn(move || log.pump(pipe));

@@ -59,7 +59,8 @@ impl Runner<'_, '_> {
             for volume in &self.progress().transaction.volumes {
                 store.discard_live(id, volume)?;
             }
-            staged = attempt();
+            // There is nothing more to give up: whether it fits is seen by trying, an estimate must not refuse it.
+            staged = store.stage_regardless(id, &txn);
         }
         staged
     }

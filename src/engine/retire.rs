@@ -74,9 +74,10 @@ impl Subject<'_> {
 
 /// The state goes last: until then the app is still known and can be retired again.
 fn forget(layout: &AppLayout) -> Result<()> {
-    for path in [layout.journal(), layout.abandoned_journal(), layout.history(), layout.reserve()] {
+    for path in [layout.journal(), layout.abandoned_journal(), layout.history()] {
         files::remove_file(&path)?;
     }
+    files::give_up(&layout.reserve())?;
     files::remove_file(&layout.output_log())?;
     files::remove_file(&layout.output_log().with_extension("log.1"))?;
     files::remove_tree(&layout.releases())?;

@@ -26,9 +26,13 @@ impl Runner<'_, '_> {
         match step {
             Step::Prefetch => {
                 subject.driver.prefetch(&self.target(leg)?)?;
-                self.secure_way_back()
+                self.secure_way_back()?;
+                self.look_for_room_before_stop(step)
             }
-            Step::BeforeStop => self.run_hook(leg, "beforeStop", &subject.app.hooks.before_stop),
+            Step::BeforeStop => {
+                self.run_hook(leg, "beforeStop", &subject.app.hooks.before_stop)?;
+                self.look_for_room_before_stop(step)
+            }
             Step::Stop => subject.driver.stop(),
             Step::WaitGone => subject.driver.wait_gone(),
             Step::Snapshot => self.take_snapshot(),
@@ -95,6 +99,17 @@ impl Runner<'_, '_> {
         // A rollback by hand is about the snapshot that it takes back, and not about the one it takes for safety.
         let taken_back = progress.transaction.restore.as_ref().filter(|_| leg == Leg::Forward);
         self.subject.variables(phase, version, from, taken_back.or(progress.snapshot.as_ref()))
+    }
+
+    /// What was fetched, or a hook, may have filled the disk: that is seen while the old version still serves.
+    fn look_for_room_before_stop(&self, step: Step) -> Result<()> {
+        let transaction = &self.progress().transaction;
+        let stops_next = transaction.steps.windows(2).any(|pair| pair == [step, Step::Stop]);
+        if !stops_next || !transaction.steps.contains(&Step::Snapshot) {
+            return Ok(());
+        }
+        let survey = self.subject.store.survey(&transaction.volumes)?;
+        survey.shortfall().map_or(Ok(()), |shortfall| Err(shortfall.into()))
     }
 
     fn take_snapshot(&mut self) -> Result<()> {

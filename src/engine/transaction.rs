@@ -1,22 +1,26 @@
 //! The life of one transaction: each step is journaled before it acts and after; a step that fails turns it back; a
 //! step that fails on the way back leaves it stuck, with its journal kept for the next run and for a person.
 
+use std::path::PathBuf;
+
 use super::Subject;
 use super::events::Event;
 use super::tell;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::progress::{Fault, Progress, Record};
 use crate::plan::recovery::{Recovery, recover};
-use crate::plan::transaction::{Leg, Reach, Step, Transaction};
+use crate::plan::transaction::{Kind, Leg, Reach, Step, Transaction};
 use crate::record::journal::Journal;
 use crate::record::report::AppReport;
 use crate::record::state::AppState;
 use crate::sys::clock::Stopwatch;
-use crate::sys::files;
+use crate::sys::files::{self, Room};
 use crate::sys::signals::asked_to_end;
 
-/// Set aside for what must be written when the disk is full: state, alert, history.
-const RESERVE: u64 = 1 << 20;
+/// Set aside for what must be written when the disk is full: state, alert, history, the folders around a clone.
+const RESERVE: Room = Room { bytes: 1 << 20, inodes: 32 };
+/// With less than this left, an app's failure says nothing about its version.
+const FULL: Room = Room { bytes: 1 << 20, inodes: 16 };
 
 /// Runs one transaction to its end.
 pub struct Runner<'s, 'a> {
@@ -28,8 +32,11 @@ pub struct Runner<'s, 'a> {
 impl<'s, 'a> Runner<'s, 'a> {
     /// Opens a transaction.
     pub fn begin(subject: &'s Subject<'a>, state: AppState, transaction: Transaction) -> Result<Self> {
-        files::reserve(&subject.layout.reserve(), RESERVE)?;
-        let journal = Journal::open(&subject.layout.journal(), transaction)?;
+        set_aside(subject, transaction.kind)?;
+        let journal = Journal::open(&subject.layout.journal(), transaction).inspect_err(|_| {
+            // Nothing was begun; what cannot be removed now, the next run removes.
+            let _ = files::give_up(&subject.layout.reserve());
+        })?;
         Ok(Self { subject, journal, state })
     }
 
@@ -39,7 +46,7 @@ impl<'s, 'a> Runner<'s, 'a> {
             Some(journal) => Ok(Some(Self { subject, journal, state })),
             None => {
                 // A run that died before its first record has only set space aside.
-                files::remove_file(&subject.layout.reserve())?;
+                files::give_up(&subject.layout.reserve())?;
                 Ok(None)
             }
         }
@@ -85,6 +92,7 @@ impl<'s, 'a> Runner<'s, 'a> {
             if leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy) {
                 return Err(error);
             }
+            let error = self.with_the_disk_in_mind(error);
             let fault = fault_of(step, &error);
             self.turn_back(&error, fault)?;
         }
@@ -108,7 +116,7 @@ impl<'s, 'a> Runner<'s, 'a> {
         self.subject.ctx.events.happened(&Event::Step { app, leg, step });
         self.write(Record::Begun { leg, step })?;
         let watch = Stopwatch::start();
-        let acted = self.act(leg, step);
+        let acted = self.act_on_any_disk(leg, step);
         let ms = watch.ms();
         match &acted {
             Ok(()) => {
@@ -122,6 +130,38 @@ impl<'s, 'a> Runner<'s, 'a> {
             }
         }
         acted
+    }
+
+    /// An app that is down must come up on a full disk too: what was set aside is given up for it, and the step tried
+    /// once more. On the way forward it is not, the way back may need it.
+    fn act_on_any_disk(&mut self, leg: Leg, step: Step) -> Result<()> {
+        let urgent = leg == Leg::Back || self.progress().transaction.kind == Kind::Repair;
+        match self.act(leg, step) {
+            Err(e) if e.kind() == ErrorKind::DiskFull && urgent => {
+                self.give_up_reserve();
+                self.subject.ctx.layout.give_up_spare()?;
+                self.act(leg, step)
+            }
+            other => other,
+        }
+    }
+
+    /// A version that fails on a full disk may be sound: it is not blamed, and the disk is told.
+    fn with_the_disk_in_mind(&self, error: Error) -> Error {
+        let volumes = &self.progress().transaction.volumes;
+        let full = volumes.iter().map(PathBuf::as_path).chain([self.subject.layout.dir()]).find(|path| {
+            files::space(path).is_ok_and(|space| {
+                space.free_bytes < FULL.bytes
+                    || space.free_inodes.is_some_and(|free| free < u64::from(FULL.inodes))
+            })
+        });
+        match full {
+            Some(path) if error.kind() == ErrorKind::Failed => {
+                let what = format!("{}; the disk of {} is full", error.chain(), path.display());
+                Error::new(what).because(std::io::Error::from(std::io::ErrorKind::StorageFull))
+            }
+            _ => error,
+        }
     }
 
     fn turn_back(&mut self, error: &Error, fault: Fault) -> Result<()> {
@@ -149,7 +189,7 @@ impl<'s, 'a> Runner<'s, 'a> {
 
     /// Frees the space that was set aside.
     pub(super) fn give_up_reserve(&self) {
-        if let Err(e) = files::remove_file(&self.subject.layout.reserve()) {
+        if let Err(e) = files::give_up(&self.subject.layout.reserve()) {
             tracing::warn!(name: "reserve.kept", app = self.subject.app.name, error = e.chain());
         }
     }
@@ -170,6 +210,7 @@ impl<'s, 'a> Runner<'s, 'a> {
         let report = tell::unfinished(self.journal.progress(), &cause, error.hint());
         self.give_up_reserve();
         if report.outcome == crate::record::report::Outcome::Stuck {
+            tracing::error!(name: "transaction.stuck", app = self.subject.app.name, cause);
             self.state.stuck = Some(cause);
         }
         let kept = self.keep(&report);
@@ -177,6 +218,17 @@ impl<'s, 'a> Runner<'s, 'a> {
             tracing::error!(name: "outcome.notKept", app = self.subject.app.name, error = e.chain());
         }
         report
+    }
+}
+
+/// Nothing is begun that could not be recorded to its end. Only an app that is down is brought up all the same, with
+/// the space of the whole host.
+fn set_aside(subject: &Subject<'_>, kind: Kind) -> Result<()> {
+    match files::reserve(&subject.layout.reserve(), RESERVE) {
+        Err(e) if e.kind() == ErrorKind::DiskFull && kind == Kind::Repair => {
+            subject.ctx.layout.give_up_spare()
+        }
+        other => other,
     }
 }
 

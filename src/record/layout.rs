@@ -3,6 +3,7 @@
 //! ```text
 //! stateDir/                        0700
 //!   host.lock                      the nightly run takes it alone, all others share it
+//!   spare/                         room set aside, so that a full disk can be told and a dead app brought up
 //!   alerts/  alerts/seen/          one file an alert
 //!   runs/                          the report of each run that was asked for one
 //!   status/APP.json                the last probe of each app, a cache
@@ -10,7 +11,7 @@
 //!   apps/APP/
 //!     lock  state.json  history.jsonl
 //!     journal.jsonl                only while a transaction is unfinished
-//!     reserve                      space set aside, so that a full disk can be recorded
+//!     reserve/                     room set aside, so that a full disk can be recorded
 //!     releases/VERSION/            of the process driver
 //!     output.log  output.log.1     of the process driver
 //!     snapshots/  failed/
@@ -22,7 +23,10 @@ use std::path::{Path, PathBuf};
 
 use crate::config::model::Host;
 use crate::error::{Error, Result};
-use crate::sys::files;
+use crate::sys::files::{self, Room};
+
+/// Room for a transaction's journal, a few alerts and the records of a repair.
+const SPARE: Room = Room { bytes: 1 << 20, inodes: 16 };
 
 /// The folders of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +53,27 @@ impl Layout {
                 )
             })?;
         }
+        self.keep_spare();
         Ok(())
+    }
+
+    /// Sets room aside while there is some. A disk that is full already is no reason to fail: much can be done on it.
+    fn keep_spare(&self) {
+        if !files::exists(&self.spare())
+            && let Err(e) = files::reserve(&self.spare(), SPARE)
+        {
+            tracing::debug!(name: "spare.notKept", error = e.chain());
+        }
+    }
+
+    /// Gives up the room that was set aside; the next run that finds room sets some aside again.
+    pub fn give_up_spare(&self) -> Result<()> {
+        files::give_up(&self.spare())
+    }
+
+    /// Room set aside for the whole host.
+    fn spare(&self) -> PathBuf {
+        self.state.join("spare")
     }
 
     /// The state folder.

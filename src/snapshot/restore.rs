@@ -105,6 +105,20 @@ impl Store {
     /// clone after; all is durable when this returns. Leftovers of earlier attempts go: clones are removed, live data
     /// that had been exchanged out moves to `failed`. The live folders are not touched, nor is the snapshot.
     pub fn stage(&self, id: &SnapshotId, txn: &str) -> Result<Vec<Exchange>> {
+        self.stage_if(id, txn, enough_room)
+    }
+
+    /// The same where no estimate of the room there is may refuse it: on a full disk, once everything else was given up.
+    pub fn stage_regardless(&self, id: &SnapshotId, txn: &str) -> Result<Vec<Exchange>> {
+        self.stage_if(id, txn, |_, _, _| Ok(()))
+    }
+
+    fn stage_if(
+        &self,
+        id: &SnapshotId,
+        txn: &str,
+        fits: impl FnOnce(&Snapshot, &[Volume<'_>], &Self) -> Result<()>,
+    ) -> Result<Vec<Exchange>> {
         checks::txn(txn)?;
         let snapshot = self.load(id)?;
         let paths = snapshot.volumes.iter().map(|volume| checks::volume(&volume.path));
@@ -118,7 +132,7 @@ impl Store {
         for root in &roots {
             self.settle_staging(root)?;
         }
-        let staged = enough_room(&snapshot, &volumes, self)
+        let staged = fits(&snapshot, &volumes, self)
             .and_then(|()| self.clone_all(&snapshot, &volumes, txn))
             .and_then(|()| self.exchanges(&volumes, txn));
         staged.inspect_err(|_| unstage(&roots, txn))

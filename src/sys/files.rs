@@ -283,13 +283,26 @@ impl Appender {
             .mode(0o600)
             .open(path)
             .map_err(|e| failed("open", path, e))?;
-        match rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, reserve.max(1)) {
+        let appender = Self { file, path: path.to_owned() };
+        appender.set_aside(reserve).map(|()| appender)
+    }
+
+    fn set_aside(&self, reserve: u64) -> Result<()> {
+        match rustix::fs::fallocate(&self.file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, reserve.max(1)) {
             Err(e) if e == rustix::io::Errno::NOSPC => {
-                return Err(failed("reserve space for", path, e.into()));
+                self.leave_nothing();
+                Err(failed("reserve space for", &self.path, e.into()))
             }
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// What was set aside before space ran out goes with the file, if nothing was ever written to it.
+    fn leave_nothing(&self) {
+        if self.file.metadata().is_ok_and(|meta| meta.len() == 0) {
+            // An empty file that stays is one that the next run removes.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 
     /// Appends bytes and makes them durable.
@@ -309,15 +322,48 @@ impl Appender {
     }
 }
 
-/// Sets `bytes` of real space aside in a file, to be removed when the disk is full and a record must still be written.
-pub fn reserve(path: &Path, bytes: u64) -> Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|e| failed("create", path, e))?;
-    rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, bytes)
-        .map_err(|e| failed("reserve space in", path, e.into()))
+/// Room to set aside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes.
+    pub bytes: u64,
+    /// Files and folders.
+    pub inodes: u32,
+}
+
+/// Sets real room aside in a folder, to be given up when the disk is full and something must still be written. Without
+/// so much room, nothing is left there.
+pub fn reserve(path: &Path, room: Room) -> Result<()> {
+    let set_aside = fill_reserve(path, room).map_err(|e| failed("set room aside in", path, e));
+    if set_aside.is_err() {
+        // The error that matters is the first one; what is left over is removed by the next run.
+        let _ = give_up(path);
+    }
+    set_aside
+}
+
+fn fill_reserve(path: &Path, room: Room) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    let place = |name: &str| {
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path.join(name))
+    };
+    allocate(&place("bytes")?, room.bytes)?;
+    // The folder and the file above are two of them.
+    (2..room.inodes).try_for_each(|number| place(&format!("inode-{number}")).map(drop))
+}
+
+/// Gives up room that was set aside; none is fine.
+pub fn give_up(reserve: &Path) -> Result<()> {
+    remove_tree(reserve)
+}
+
+/// Where the file system cannot set space aside, it is written to.
+fn allocate(mut file: &File, bytes: u64) -> std::io::Result<()> {
+    match rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, bytes) {
+        Err(rustix::io::Errno::OPNOTSUPP) => {
+            std::io::copy(&mut std::io::repeat(0).take(bytes), &mut file)?;
+            file.sync_data()
+        }
+        other => Ok(other?),
+    }
 }

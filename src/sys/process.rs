@@ -25,6 +25,14 @@ pub struct Program {
     dir: Option<PathBuf>,
     stdin: Vec<u8>,
     timeout: Duration,
+    leftovers: Leftovers,
+}
+
+/// What becomes of processes that a program left in its group when it ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leftovers {
+    End,
+    Keep,
 }
 
 /// How a program ended, with what it printed (at most 1 MiB of each stream: of a longer one, stdout's beginning and
@@ -61,6 +69,7 @@ impl Program {
             dir: None,
             stdin: Vec::new(),
             timeout: Duration::from_secs(60),
+            leftovers: Leftovers::End,
         }
     }
 
@@ -99,6 +108,13 @@ impl Program {
         self
     }
 
+    /// What it starts in the background goes on when it has ended: it is there to start something.
+    #[must_use]
+    pub fn keeps_children(mut self) -> Self {
+        self.leftovers = Leftovers::Keep;
+        self
+    }
+
     /// Its name, for messages. Arguments may hold what should not be shown, so they are left out.
     pub fn name(&self) -> &str {
         self.argv.first().map_or("", String::as_str)
@@ -117,8 +133,11 @@ impl Program {
         let stderr = child.stderr.take().map(|pipe| drain(pipe, true));
         let deadline = Deadline::after(self.timeout);
         let status = wait(&mut child, deadline);
-        // Whatever it left running in its group ends with it, in either case.
-        let _ = kill_process_group(group, Signal::KILL);
+        let ended_by_itself = matches!(status, Ok(Some(_)));
+        if !(ended_by_itself && self.leftovers == Leftovers::Keep) {
+            // Where nothing is left in the group, there is nothing to end.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
         let Some(status) =
             status.map_err(|e| Error::new(format!("cannot wait for {}", self.name())).because(e))?
         else {
