@@ -182,7 +182,7 @@ fn a_journal_of_the_future_is_never_guessed_at() {
 }
 
 /// A sick upgrade whose own snapshot is damaged while it is being proven: the way back cannot be gone.
-fn damaged_on_the_way_back() -> (Host, Vec<String>) {
+fn damaged_on_the_way_back() -> Host {
     let host = installed();
     host.release("1.1.0", "rewrites sick");
     let snapshots = host.app_dir().join("snapshots");
@@ -199,13 +199,12 @@ fn damaged_on_the_way_back() -> (Host, Vec<String>) {
     let app = ran.app(APP);
     assert!(app["causes"]["upgrade"].as_str().unwrap().contains("500"), "{app}");
     assert!(app["causes"]["rollback"].as_str().unwrap().contains("notes.txt"), "{app}");
-    (host, ran.stderr.lines().map(str::to_owned).collect())
+    host
 }
 
 #[test]
 fn a_flipped_bit_in_the_snapshot_that_is_needed_is_stuck_loudly_with_everything_kept() {
-    let (host, log) = damaged_on_the_way_back();
-    assert!(!log.is_empty());
+    let host = damaged_on_the_way_back();
     assert_eq!(
         fs::read_to_string(host.path("data/notes.txt")).unwrap(),
         "MIGRATED TO A FORMAT THAT ONLY I CAN READ\n"
@@ -227,7 +226,7 @@ fn a_flipped_bit_in_the_snapshot_that_is_needed_is_stuck_loudly_with_everything_
 
 #[test]
 fn being_stuck_ends_by_itself_once_the_cause_is_gone() {
-    let (host, _) = damaged_on_the_way_back();
+    let host = damaged_on_the_way_back();
     for snapshot in host.snapshots() {
         let copy = host.app_dir().join("snapshots").join(snapshot).join("0/data/notes.txt");
         if fs::read_to_string(&copy).is_ok_and(|text| text == "Xept\n") {
@@ -257,7 +256,7 @@ fn restore_bytes(copy: &Path) {
 
 #[test]
 fn a_person_who_overrides_a_stuck_rollback_keeps_the_snapshot_that_it_was_about() {
-    let (host, _) = damaged_on_the_way_back();
+    let host = damaged_on_the_way_back();
     let kept = host.snapshots();
     host.configure(|app| {
         app["health"]["checks"].as_object_mut().unwrap().remove("bad-disk");
@@ -330,13 +329,13 @@ fn hostile_configurations_are_usage_errors_and_nothing_more() {
     let good = fs::read_to_string(host.path("warmkeep.json")).unwrap();
     let deep = "[".repeat(10_000) + &"]".repeat(10_000);
     let long = format!("{{\"schema\":1,\"apps\":{{\"{}\":{{}}}}}}", "x".repeat(1 << 20));
-    let keys = (0..20_000).map(|n| format!("\"k{n}\":1,")).collect::<Vec<_>>().concat();
+    let keys = (0..20_000).map(|n| format!("\"k{n}\":1")).collect::<Vec<_>>().join(",");
     let nested = format!("{{\"schema\":1,\"apps\":{}1{}}}", "{\"a\":".repeat(10_000), "}".repeat(10_000));
     let cases: Vec<Vec<u8>> = vec![
         deep.into_bytes(),
         nested.into_bytes(),
         long.into_bytes(),
-        format!("{{{keys}\"schema\":1}}").into_bytes(),
+        format!("{{{keys},\"schema\":1}}").into_bytes(),
         b"".to_vec(),
         b"\0".to_vec(),
         b"{\"schema\":1,\"apps\":{\"a\0b\":{}}}".to_vec(),

@@ -39,12 +39,12 @@ fn list(session: &Session) -> Result<u8> {
     for alert in &alerts {
         let answer = alert.command.as_deref().unwrap_or("–");
         table.add_row([
-            Cell::new(alert.at),
+            output::time(alert.at),
             Cell::new(alert.kind.word()),
             Cell::new(&alert.title),
             Cell::new(answer),
         ]);
     }
-    output::line(&table.to_string())?;
+    output::line(&output::unbroken(table, &[0, 3]))?;
     Ok(0)
 }

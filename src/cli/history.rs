@@ -63,20 +63,18 @@ fn show(entries: &[Entry]) -> Result<()> {
     if entries.is_empty() {
         return output::line("nothing has happened yet");
     }
-    let mut table = output::table(&["when", "app", "outcome", "from", "to", "down for", "why"]);
+    let mut table = output::table(&["when", "app", "outcome", "version", "why"]);
     for entry in entries {
         let report = &entry.report;
-        let version =
-            |v: &Option<crate::version::Version>| v.as_ref().map_or_else(|| "–".into(), ToString::to_string);
+        let why = report.causes.as_ref().map(|causes| &causes.upgrade);
+        let why = why.or(report.cause.as_ref()).or(report.reason.as_ref());
         table.add_row([
-            Cell::new(entry.at),
+            output::time(entry.at),
             Cell::new(&report.app),
             output::outcome(report.outcome),
-            Cell::new(version(&report.from)),
-            Cell::new(version(&report.to)),
-            Cell::new(report.downtime_ms.map(output::duration).unwrap_or_default()),
-            Cell::new(report.cause.as_ref().or(report.reason.as_ref()).map_or("", String::as_str)),
+            Cell::new(output::versions(report)),
+            Cell::new(why.map_or("", String::as_str)),
         ]);
     }
-    output::line(&table.to_string())
+    output::line(&output::unbroken(table, &[0, 2]))
 }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use crate::config::Invalid;
@@ -62,10 +62,30 @@ pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+    // Without colour, a terminal is still only so wide.
+    let columns = || env::var("COLUMNS")?.to_str()?.parse().ok();
+    if let Some(width) = table.width().or_else(columns) {
+        table.set_width(width);
+    }
     if no_color() {
         table.force_no_tty();
     }
     table
+}
+
+/// A table as text; its columns at these places are never broken: a time, or a command that is to be copied.
+pub(super) fn unbroken(mut table: Table, columns: &[usize]) -> String {
+    for column in columns {
+        if let Some(column) = table.column_mut(*column) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.to_string()
+}
+
+/// A time as a table shows it: to the second.
+pub(super) fn time(at: jiff::Timestamp) -> Cell {
+    Cell::new(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// A cell for an outcome: a sign, a word, and a colour that only repeats them.
@@ -103,7 +123,8 @@ pub(super) fn reports(reports: &[AppReport]) -> Result<()> {
     Ok(())
 }
 
-fn versions(report: &AppReport) -> String {
+/// From which version to which.
+pub(super) fn versions(report: &AppReport) -> String {
     match (&report.from, &report.to) {
         (Some(from), Some(to)) if from == to => to.to_string(),
         (Some(from), Some(to)) => format!("{from} → {to}"),

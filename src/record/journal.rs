@@ -209,3 +209,151 @@ fn damaged(path: &Path, line: usize, why: &str) -> Error {
          sets this journal aside and keeps it",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::plan::transaction::{HookSteps, Kind, Leg, Step, forward};
+    use crate::version::Version;
+
+    fn upgrade() -> Transaction {
+        Transaction {
+            app: "notes".into(),
+            kind: Kind::Upgrade,
+            from: Some(Version::new("1.0.0").unwrap()),
+            to: Version::new("1.1.0").unwrap(),
+            volumes: vec![],
+            steps: forward(Kind::Upgrade, false, false, HookSteps::default()),
+            restore: None,
+            overrides: vec![],
+            why: "a line\nwith \"everything\" \u{2603}".into(),
+        }
+    }
+
+    static WRITTEN: LazyLock<(Vec<u8>, Vec<Progress>)> = LazyLock::new(write_one);
+
+    /// A whole upgrade, written by a real journal: its bytes, and how far it had come after each record.
+    fn written() -> (Vec<u8>, Vec<Progress>) {
+        WRITTEN.clone()
+    }
+
+    fn write_one() -> (Vec<u8>, Vec<Progress>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let mut journal = Journal::open(&path, upgrade()).unwrap();
+        let mut after = vec![journal.progress().clone()];
+        let leg = Leg::Forward;
+        for step in [Step::Prefetch, Step::Deploy, Step::Gate, Step::Commit, Step::Tidy] {
+            for record in [Record::Begun { leg, step }, Record::Ended { leg, step, ms: 3 }] {
+                journal.write(record).unwrap();
+                after.push(journal.progress().clone());
+            }
+        }
+        journal.write(Record::Closed).unwrap();
+        after.push(journal.progress().clone());
+        (files::read(&path, LIMIT).unwrap(), after)
+    }
+
+    fn read(bytes: &[u8]) -> Result<Option<Progress>> {
+        Ok(fold(bytes, Path::new("/journal"))?.map(|folded| folded.progress))
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_record_by_record() {
+        let (bytes, after) = written();
+        let ends: Vec<usize> =
+            bytes.iter().enumerate().filter(|(_, b)| **b == b'\n').map(|(at, _)| at + 1).collect();
+        assert_eq!(ends.len(), after.len());
+        for (end, progress) in ends.iter().zip(&after) {
+            let mut folded = read(&bytes[..*end]).unwrap().unwrap();
+            folded.opened_at = progress.opened_at;
+            folded.down_since = progress.down_since;
+            assert_eq!(&folded, progress);
+        }
+    }
+
+    #[test]
+    fn a_journal_cut_anywhere_is_read_up_to_its_last_whole_record() {
+        let (bytes, after) = written();
+        for cut in 0..=bytes.len() {
+            let whole = bytes[..cut].split(|byte| *byte == b'\n').count() - 1;
+            let read = read(&bytes[..cut]).unwrap_or_else(|e| panic!("cut at {cut}: {}", e.chain()));
+            // The last line may be whole but for its line break.
+            let tried = read.as_ref().map(|progress| (progress.tried.len(), progress.closed));
+            let expected = |count: usize| after.get(count.wrapping_sub(1)).map(|p| (p.tried.len(), p.closed));
+            assert!(tried == expected(whole) || tried == expected(whole + 1), "cut at {cut}: {tried:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_missing_or_stands_twice_is_damage() {
+        let (bytes, _) = written();
+        let lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+        for number in 0..lines.len() - 1 {
+            let mut without = lines.clone();
+            without.remove(number);
+            assert!(read(&without.concat()).is_err(), "without {number}");
+            let mut twice = lines.clone();
+            twice.insert(number, lines[number]);
+            assert!(read(&twice.concat()).is_err(), "{number} twice");
+        }
+    }
+
+    #[test]
+    fn a_torn_line_is_taken_off_before_the_next_record_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        drop(Journal::open(&path, upgrade()).unwrap());
+        let mut bytes = files::read(&path, LIMIT).unwrap();
+        bytes.extend_from_slice(b"{\"sum\":\"torn");
+        files::write_atomic(&path, &bytes).unwrap();
+        let mut journal = Journal::take_up(&path).unwrap().unwrap();
+        journal.write(Record::Begun { leg: Leg::Forward, step: Step::Prefetch }).unwrap();
+        drop(journal);
+        assert_eq!(Journal::peek(&path).unwrap().unwrap().tried.len(), 1);
+    }
+
+    #[test]
+    fn a_record_out_of_turn_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.jsonl");
+        let mut journal = Journal::open(&path, upgrade()).unwrap();
+        let before = files::read(&path, LIMIT).unwrap();
+        assert!(journal.write(Record::Begun { leg: Leg::Forward, step: Step::Commit }).is_err());
+        assert!(journal.write(Record::Closed).is_err());
+        assert_eq!(files::read(&path, LIMIT).unwrap(), before);
+    }
+
+    proptest! {
+        /// One flipped bit is damage, or it makes the last line one that is torn; it never reads as something else.
+        #[test]
+        fn a_flipped_bit_is_never_read_as_something_else(at: prop::sample::Index, bit in 0_u8..8) {
+            let (bytes, after) = written();
+            let mut bad = bytes.clone();
+            let at = at.index(bytes.len());
+            bad[at] ^= 1 << bit;
+            if let Ok(read) = read(&bad) {
+                let last_line = bytes[..bytes.len() - 1].iter().rposition(|byte| *byte == b'\n').unwrap();
+                prop_assert!(at > last_line, "bit {bit} of byte {at}");
+                let tried = read.map(|progress| (progress.tried.len(), progress.closed));
+                let known = after.iter().map(|p| Some((p.tried.len(), p.closed)));
+                prop_assert!(known.rev().take(2).any(|known| known == tried), "{tried:?}");
+            }
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn lines_with_a_sound_checksum_never_panic(texts in prop::collection::vec(r#"[\[\]{}":,a-z0-9 ]{0,60}"#, 0..5)) {
+            let lines = texts.iter().map(|text| format!("{{\"sum\":\"{}\",\"entry\":{text}}}\n", checksum(text)));
+            let _ = read(lines.collect::<String>().as_bytes());
+        }
+    }
+}
