@@ -119,6 +119,10 @@ impl Subject<'_> {
 
     /// What a snapshot of the volumes needs, and what there is.
     pub(super) fn bounds(&self, state: &AppState, volumes: &[PathBuf], measure: Measure) -> Result<Bounds> {
+        if volumes.is_empty() {
+            // What an install is going to make is not there to be measured.
+            return Ok(Bounds { needed: 0, protected: self.protected_bytes(state)?, shortfall: None });
+        }
         let survey = measure(&self.store, volumes)?;
         Ok(Bounds {
             needed: survey.allocated_bytes(),
