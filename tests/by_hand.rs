@@ -346,7 +346,7 @@ fn a_rollback_to_a_version_that_is_sick_ends_where_it_began() {
     fs::write(host.path("releases/1.0.0/behaviour"), "sick").unwrap();
     let before = full_tree(&host.path("data"));
     let ran = host.run(&["rollback", APP, "--json"]);
-    assert_eq!((ran.code, ran.outcome(APP).as_str()), (1, "failed"), "{ran:?}");
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (4, "rolledBack"), "{ran:?}");
     assert_eq!(host.serving().as_deref(), Some("1.1.0"));
     assert_untouched(&host.path("data"), &before);
     assert_eq!(host.converge().outcome(APP), "noop");
@@ -427,4 +427,105 @@ fn a_state_file_that_was_lost_is_written_anew_from_what_runs() {
     fs::remove_file(host.app_dir().join("state.json")).unwrap();
     assert_eq!(host.converge().outcome(APP), "noop");
     assert_eq!((host.pid(), &host.state(APP)["current"]), (pid, &json!("1.1.0")));
+}
+
+/// A host whose way back is broken: 1.1.0 came up sick, and its restore cannot be done while `break_it` is in force.
+fn stuck() -> Host {
+    let host = Host::new();
+    assert_eq!(host.converge().outcome(APP), "installed");
+    host.write_note("kept");
+    host.release("1.1.0", "rewrites sick");
+    // The old release is broken as soon as it has been left.
+    let old = host.path("releases/1.0.0/behaviour").display().to_string();
+    host.configure(|app| {
+        app["hooks"] =
+            json!({ "afterDeploy": ["sh", "-c", format!("test $WARMKEEP_VERSION = 1.0.0 || echo sick > {old}")] });
+    });
+    let ran = host.converge();
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (5, "stuck"), "{ran:?}");
+    host
+}
+
+#[test]
+fn a_mistyped_deploy_leaves_a_stuck_transaction_in_force() {
+    let host = stuck();
+    let ran = host.run(&["deploy", APP, "9.9.9", "--json"]);
+    assert_ne!(ran.code, 0, "{ran:?}");
+    fs::write(host.path("releases/1.0.0/behaviour"), "").unwrap();
+    let ran = host.converge();
+    assert_eq!(ran.outcome(APP), "rolledBack", "{ran:?}");
+    assert_eq!(host.serving().as_deref(), Some("1.0.0"));
+    assert!(host.ask("GET", "/notes", "").unwrap().contains("kept"));
+    assert_eq!(host.leftovers(), Vec::<String>::new());
+}
+
+#[test]
+fn a_stuck_version_that_is_overridden_is_in_quarantine() {
+    let host = stuck();
+    host.release("1.0.1", "");
+    let ran = host.run(&["deploy", APP, "1.0.1", "--json"]);
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "upgraded"), "{ran:?}");
+    assert_eq!(host.state(APP)["quarantined"][0]["version"], "1.1.0");
+    assert_eq!(host.converge().outcome(APP), "held");
+    assert_eq!(host.serving().as_deref(), Some("1.0.1"));
+}
+
+#[test]
+fn a_second_rollback_does_not_go_forward_to_the_version_that_was_left() {
+    let host = upgraded();
+    assert_eq!(host.run(&["rollback", APP, "--json"]).outcome(APP), "rolledBack");
+    let ran = host.run(&["rollback", APP, "--json"]);
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (1, "failed"), "{ran:?}");
+    assert_eq!(host.serving().as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn a_rollback_does_not_restore_to_a_path_that_is_no_longer_the_data() {
+    let host = upgraded();
+    fs::create_dir(host.path("elsewhere")).unwrap();
+    host.configure(|app| app["data"]["paths"] = json!([host.path("elsewhere").display().to_string()]));
+    let ran = host.run(&["rollback", APP, "--json"]);
+    let app = ran.app(APP);
+    assert_eq!((ran.code, app["outcome"].as_str()), (1, Some("failed")), "{ran:?}");
+    assert!(app["cause"].as_str().unwrap().contains("elsewhere"), "{app}");
+    assert_eq!(host.serving().as_deref(), Some("1.1.0"));
+}
+
+#[test]
+fn a_repair_keeps_what_a_rollback_needs() {
+    let host = upgraded();
+    let snapshot = host.state(APP)["lastGood"]["snapshot"].clone();
+    host.kill_app();
+    assert_eq!(host.converge().outcome(APP), "repaired");
+    assert_eq!(host.state(APP)["lastGood"]["snapshot"], snapshot);
+    assert_eq!(host.run(&["rollback", APP, "--json"]).outcome(APP), "rolledBack");
+    assert_eq!(host.serving().as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn a_retired_app_keeps_the_snapshots_of_a_volume_that_is_not_there() {
+    let host = Host::new();
+    let other = host.path("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("attachment"), "precious").unwrap();
+    let paths = json!([host.path("data").display().to_string(), other.display().to_string()]);
+    host.configure(|app| app["data"]["paths"] = paths);
+    assert_eq!(host.converge().outcome(APP), "installed");
+    host.release("1.1.0", "");
+    assert_eq!(host.converge().outcome(APP), "upgraded");
+    let earlier = host.state(APP)["lastGood"]["snapshot"].as_str().unwrap().to_owned();
+    fs::rename(&other, host.path("unmounted")).unwrap();
+    host.run(&["retire", APP]);
+    assert!(host.path("state/apps/notes/snapshots").join(earlier).exists());
+}
+
+#[test]
+fn a_deploy_by_hand_does_not_need_its_source() {
+    let host = Host::new();
+    host.configure(|app| app["versions"]["source"] = json!({ "list": { "versions": ["1.0.0"] } }));
+    assert_eq!(host.converge().outcome(APP), "installed");
+    host.configure(|app| app["versions"]["source"] = json!({ "command": { "run": ["false"] } }));
+    let ran = host.run(&["deploy", APP, "1.1.0", "--json"]);
+    let app = ran.app(APP);
+    assert!(app["overrides"][0].as_str().unwrap().contains("could not be listed"), "{app}");
 }

@@ -6,9 +6,9 @@ use super::gate::Proof;
 use super::hooks::Phase;
 use super::tell;
 use super::transaction::Runner;
-use crate::driver::Up;
+use crate::driver::{Convergence, Up};
 use crate::error::{Error, Kind as ErrorKind, Result};
-use crate::plan::progress::{Fault, Record};
+use crate::plan::progress::{Fault, Record, Tried};
 use crate::plan::transaction::{Kind, Leg, Reach, Step, Transaction};
 use crate::record::history;
 use crate::record::report::{AppReport, Outcome};
@@ -25,9 +25,7 @@ impl Runner<'_, '_> {
         let subject = self.subject;
         match step {
             Step::Prefetch => {
-                let target = self.target(leg)?;
-                subject.driver.prefetch(&target)?;
-                subject.driver.can_deploy(&target)?;
+                subject.driver.prefetch(&self.target(leg)?)?;
                 self.secure_way_back()?;
                 self.look_for_room_before_stop(step)
             }
@@ -39,7 +37,10 @@ impl Runner<'_, '_> {
             Step::WaitGone => subject.driver.wait_gone(),
             Step::Snapshot => self.take_snapshot(),
             Step::Restore => self.restore(leg),
-            Step::Deploy => subject.driver.deploy(&self.target(leg)?),
+            Step::Deploy => {
+                self.end_what_failed(leg)?;
+                subject.driver.deploy(&self.target(leg)?)
+            }
             Step::AfterDeploy => self.run_hook(leg, "afterDeploy", &subject.app.hooks.after_deploy),
             Step::Seal => {
                 self.seal();
@@ -52,6 +53,16 @@ impl Runner<'_, '_> {
                 Ok(())
             }
         }
+    }
+
+    /// A process that failed its gate on an earlier attempt gets no second look: it is started anew.
+    fn end_what_failed(&self, leg: Leg) -> Result<()> {
+        let failed = |tried: &&Tried| tried.leg == leg && tried.step == Step::Gate && tried.error.is_some();
+        if !self.progress().tried.iter().any(|tried| failed(&tried)) {
+            return Ok(());
+        }
+        self.subject.driver.stop()?;
+        self.subject.driver.wait_gone()
     }
 
     /// What runs is stopped only if it could be started again: its release may have gone, or its program with a change
@@ -132,8 +143,13 @@ impl Runner<'_, '_> {
         self.write(Record::Snapshot { id: snapshot.id })
     }
 
-    /// Hashing comes after the app is up again. That it fails is told, but is no reason to take a healthy app back.
+    /// Hashing comes after the app is up again. That it fails is told, but is no reason to take a healthy app back. An
+    /// app that is dead already does not wait for it.
     fn seal(&self) {
+        let target = &self.progress().transaction.to;
+        if matches!(self.subject.driver.converged(target), Ok(Convergence::Dead(_))) {
+            return;
+        }
         if let Some(id) = &self.progress().snapshot
             && let Err(e) = self.subject.store.seal(id)
         {

@@ -72,6 +72,7 @@ mod tests {
             steps: forward(kind, stateful, restores, hooks),
             restore: restores.then(snapshot),
             overrides: vec![],
+            replaces: None,
             why: String::new(),
         }
     }

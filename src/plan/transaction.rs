@@ -168,12 +168,11 @@ pub fn forward(kind: Kind, stateful: bool, restores: bool, hooks: HookSteps) -> 
     if hooks.after_deploy {
         steps.push(Step::AfterDeploy);
     }
-    steps.push(Step::Gate);
-    // Hashing takes long: the verdict does not wait for it, and a way back that needs it hashes first.
+    // While the target comes up, the snapshot is hashed: what happens to it from then on is found before it is restored.
     if stateful && kind != Kind::Repair {
         steps.push(Step::Seal);
     }
-    steps.extend([Step::Commit, Step::Tidy]);
+    steps.extend([Step::Gate, Step::Commit, Step::Tidy]);
     steps
 }
 
@@ -253,7 +252,7 @@ mod tests {
     fn a_stateful_upgrade_fetches_before_it_stops_and_copies_before_it_deploys() {
         insta::assert_snapshot!(
             names(&forward(Kind::Upgrade, true, false, HookSteps { before_stop: true, after_deploy: true })),
-            @"prefetch beforeStop stop waitGone snapshot deploy afterDeploy gate seal commit tidy"
+            @"prefetch beforeStop stop waitGone snapshot deploy afterDeploy seal gate commit tidy"
         );
     }
 

@@ -230,6 +230,7 @@ mod tests {
             steps: forward(Kind::Upgrade, false, false, HookSteps::default()),
             restore: None,
             overrides: vec![],
+            replaces: None,
             why: "a line\nwith \"everything\" \u{2603}".into(),
         }
     }
