@@ -307,7 +307,19 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        // Whatever the test left running ends with it: supervisors first end their apps.
+        // Whatever the test left running ends with it: supervisors first, and with each its app.
+        let records = fs::read_dir(self.path("run/apps")).into_iter().flatten().flatten();
+        for record in records.filter_map(|app| fs::read(app.path().join("process.json")).ok()) {
+            let record: Value = serde_json::from_slice(&record).unwrap_or_default();
+            for who in ["supervisor", "main"] {
+                let started = record[who]["startTime"].as_u64();
+                if let Some(pid) =
+                    record[who]["pid"].as_i64().filter(|pid| started.is_some() && start_of(*pid) == started)
+                {
+                    let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
+                }
+            }
+        }
         let needle = self.dir.path().to_string_lossy().into_owned();
         for _ in 0..2 {
             for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -325,6 +337,12 @@ impl Drop for Host {
             }
         }
     }
+}
+
+/// When a process started, in clock ticks after boot: a pid that came to somebody else is not ours.
+fn start_of(pid: i64) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 pub fn ran(output: Output) -> Ran {
