@@ -92,11 +92,18 @@ impl Setting {
 
     /// One more converge, and everything that must hold then.
     fn heal_and_judge(&self, what: &str) {
+        self.judge_after(what, Dies::Warmkeep);
+    }
+
+    fn judge_after(&self, what: &str, died: Dies) {
         let healed = self.host.converge();
         assert!(matches!(healed.code, 0 | 4), "{what}: code {}: {healed:?}", healed.code);
         let outcome = healed.outcome(APP);
         let serving = self.host.serving().unwrap_or_else(|| panic!("{what}: the app is down: {healed:?}"));
-        self.judge_outcome(what, &outcome, &serving, &healed);
+        // After a reboot the app is down: bringing it up again may be all that is done.
+        if !(died == Dies::Machine && outcome == "repaired") {
+            self.judge_outcome(what, &outcome, &serving, &healed);
+        }
         if self.stateful {
             let (_, data) = self
                 .data
@@ -107,6 +114,9 @@ impl Setting {
         }
         assert_eq!(self.host.processes().len(), 1, "{what}: processes: {healed:?}");
         assert_eq!(self.host.leftovers(), Vec::<String>::new(), "{what}: {healed:?}");
+        if outcome == "repaired" && died == Dies::Machine {
+            return;
+        }
         let again = self.host.converge();
         assert!(matches!(again.outcome(APP).as_str(), "noop" | "held"), "{what}: not settled: {again:?}");
         assert_eq!(self.host.serving(), Some(serving), "{what}");
@@ -143,8 +153,30 @@ fn kill_app(host: &Host) {
     assert!(common::eventually(Duration::from_secs(5), || host.processes().is_empty()));
 }
 
+/// What dies beside warmkeep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dies {
+    Warmkeep,
+    /// Every process, and all that lives in memory.
+    Machine,
+}
+
+impl Dies {
+    fn strike(self, host: &Host) {
+        if self == Self::Machine {
+            host.end_everything();
+            // The runtime folder is in memory.
+            let _ = fs::remove_dir_all(host.path("run"));
+        }
+    }
+}
+
 /// Kills at every record, on both sides; how many kills that were.
 fn kill_at_every_record(scenario: Scenario, stateful: bool) -> usize {
+    kill_at_every_record_of(scenario, stateful, Dies::Warmkeep)
+}
+
+fn kill_at_every_record_of(scenario: Scenario, stateful: bool, dies: Dies) -> usize {
     let mut kills = 0;
     for number in 1.. {
         let mut struck = false;
@@ -152,18 +184,19 @@ fn kill_at_every_record(scenario: Scenario, stateful: bool) -> usize {
             let setting = Setting::new(scenario, stateful);
             let fault = format!("{side}:{number}");
             let ran = setting.strike(&fault);
-            let what = format!("{scenario:?} stateful={stateful} {fault}");
+            let what = format!("{scenario:?} stateful={stateful} {dies:?} {fault}");
             if ran.code == SIGKILLED {
                 kills += 1;
                 struck = true;
+                dies.strike(&setting.host);
             }
-            setting.heal_and_judge(&what);
+            setting.judge_after(&what, dies);
         }
         if !struck {
             break;
         }
     }
-    eprintln!("{scenario:?}, stateful={stateful}: {kills} kills, {kills} healed");
+    eprintln!("{scenario:?}, stateful={stateful}, {dies:?} dies: {kills} kills, {kills} healed");
     kills
 }
 
@@ -248,6 +281,12 @@ fn a_recovery_killed_in_its_turn_heals() {
     assert!(kill_the_recovery_too(Scenario::SickUpgrade, true) > 20);
     assert!(kill_the_recovery_too(Scenario::Install, true) > 5);
     assert!(kill_the_recovery_too(Scenario::SickUpgrade, false) > 10);
+}
+
+#[test]
+fn a_reboot_at_every_record_of_an_upgrade_or_a_rollback_heals() {
+    assert!(kill_at_every_record_of(Scenario::Upgrade, true, Dies::Machine) >= 30);
+    assert!(kill_at_every_record_of(Scenario::SickUpgrade, true, Dies::Machine) >= 40);
 }
 
 /// Upgrades, good and bad, each killed at a random moment and healed by one converge.

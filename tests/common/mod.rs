@@ -305,9 +305,9 @@ impl Host {
     }
 }
 
-impl Drop for Host {
-    fn drop(&mut self) {
-        // Whatever the test left running ends with it: supervisors first, and with each its app.
+impl Host {
+    /// Kills every process of the apps: supervisors first, and with each its app.
+    pub fn end_everything(&self) {
         let records = fs::read_dir(self.path("run/apps")).into_iter().flatten().flatten();
         for record in records.filter_map(|app| fs::read(app.path().join("process.json")).ok()) {
             let record: Value = serde_json::from_slice(&record).unwrap_or_default();
@@ -336,6 +336,13 @@ impl Drop for Host {
                 }
             }
         }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // Whatever the test left running ends with it.
+        self.end_everything();
     }
 }
 
