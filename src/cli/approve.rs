@@ -24,16 +24,19 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let version = version(&options.version)?;
     let ctx = session.context(&config)?;
     let new = decree::approve(&ctx, app, &version)?;
-    if !decree::is_held(&ctx, app, &version)? {
-        tracing::warn!(name: "approve.notHeld", "{version} was not among the held versions at the last look");
-    }
+    let held = decree::is_held(&ctx, app, &version);
     if session.global.json {
         output::json(
-            &json!({ "schema": 1, "app": app.name, "version": version, "approved": true, "changed": new }),
+            &json!({ "schema": 1, "app": app.name, "version": version, "approved": true, "changed": new, "held": held }),
         )?;
     } else {
         let already = if new { "" } else { " already" };
-        output::line(&format!("{} {version} is approved{already}: the next converge takes it", app.name))?;
+        let next = if held {
+            "the next converge takes it"
+        } else {
+            "it was not held at the last look, so nothing may come of it"
+        };
+        output::line(&format!("{} {version} is approved{already}: {next}", app.name))?;
     }
     Ok(0)
 }
