@@ -30,6 +30,8 @@ use crate::error::{Error, Kind, Result};
 
 use session::Session;
 
+/// Where the configuration is, unless said otherwise.
+const DEFAULT_CONFIG: &str = "/etc/warmkeep";
 /// Exit code of a failure.
 const FAILED: u8 = 1;
 /// Exit code of a wrong command line or configuration.
@@ -61,7 +63,7 @@ pub struct Global {
         global = true,
         value_name = "PATH",
         env = "WARMKEEP_CONFIG",
-        default_value = "/etc/warmkeep"
+        default_value = DEFAULT_CONFIG
     )]
     config: PathBuf,
     /// Print one JSON document on stdout.

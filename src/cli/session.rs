@@ -36,7 +36,11 @@ impl Session {
 
     /// A run over a configuration.
     pub(super) fn context<'a>(&'a self, config: &'a model::Config) -> Result<Context<'a>> {
-        Context::new(config, &self.progress)
+        let context = Context::new(config, &self.progress)?;
+        Ok(match self.global.config.to_str() {
+            Some(super::DEFAULT_CONFIG) => context,
+            _ => context.with_config_path(&self.global.config),
+        })
     }
 
     /// One declared app.

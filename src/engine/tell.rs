@@ -124,6 +124,14 @@ fn step(tried: &Tried) -> StepReport {
     StepReport { step: tried.step.name().to_owned(), ms: tried.ms.unwrap_or(0), result: result.to_owned() }
 }
 
+fn failed_step(report: &AppReport) -> Option<&str> {
+    report.steps.iter().find(|step| step.result == "failed").map(|step| step.step.as_str())
+}
+
+fn is_the_versions_fault(step: &str) -> bool {
+    [Step::Deploy, Step::AfterDeploy, Step::Gate].iter().any(|at_fault| at_fault.name() == step)
+}
+
 impl Subject<'_> {
     /// Writes the alert that an outcome asks for, if any.
     pub(super) fn tell(&self, report: &AppReport) -> Result<()> {
@@ -138,22 +146,30 @@ impl Subject<'_> {
             Outcome::RolledBack if report.causes.is_some() => (
                 AlertKind::Rollback,
                 format!("{app} {to} failed and was rolled back"),
-                format!("warmkeep release {app} {to}"),
+                format!("release {app} {to}"),
             ),
             Outcome::Stuck => (
                 AlertKind::Stuck,
                 format!("{app} is stuck: the way back from {to} failed"),
-                format!("warmkeep converge {app}"),
+                format!("converge {app}"),
             ),
-            Outcome::Failed => (
-                AlertKind::Failed,
-                format!("{app} could not be brought to {to}"),
-                format!("warmkeep plan {app}"),
-            ),
+            // A first install that failed its gate is in quarantine.
+            Outcome::Failed
+                if report.from.is_none() && failed_step(report).is_some_and(is_the_versions_fault) =>
+            {
+                (
+                    AlertKind::Failed,
+                    format!("{app} {to} could not be installed"),
+                    format!("release {app} {to}"),
+                )
+            }
+            Outcome::Failed => {
+                (AlertKind::Failed, format!("{app} could not be brought to {to}"), format!("plan {app}"))
+            }
             Outcome::Recovered => (
                 AlertKind::Recovered,
                 format!("{app}: an interrupted transaction was finished"),
-                format!("warmkeep history {app}"),
+                format!("history {app}"),
             ),
             _ => return None,
         };
@@ -161,14 +177,10 @@ impl Subject<'_> {
             kind,
             app: app.clone(),
             version: report.to.clone(),
-            cause_key: report
-                .steps
-                .iter()
-                .find(|s| s.result == "failed")
-                .map_or_else(String::new, |s| s.step.clone()),
+            cause_key: failed_step(report).unwrap_or_default().to_owned(),
             title,
             body: self.story(report),
-            command: Some(command),
+            command: Some(self.ctx.command(&command)),
         })
     }
 
@@ -204,7 +216,7 @@ impl Subject<'_> {
             cause_key: hold.refusal.word().to_owned(),
             title: format!("{} {} is held: {}", self.app.name, hold.version, hold.refusal.explain()),
             body: self.redact.clean(&[vec![hold.refusal.explain()], notes].concat().join("\n\n")),
-            command: Some(command),
+            command: Some(self.ctx.command(&command)),
         };
         alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
     }
@@ -222,7 +234,7 @@ impl Subject<'_> {
             body: format!(
                 "{why}\nFree some space, or raise `snapshots.maxBytes`; the next converge tries again."
             ),
-            command: Some(format!("warmkeep plan {}", self.app.name)),
+            command: Some(self.ctx.command(&format!("plan {}", self.app.name))),
         };
         alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
     }
@@ -235,8 +247,8 @@ fn answer_to(app: &str, hold: &Hold) -> Option<String> {
     match hold.refusal {
         Refusal::Quarantined => None,
         Refusal::Pinned { .. } | Refusal::Denied | Refusal::Downgrade { .. } => {
-            Some(format!("warmkeep deploy {app} {version}"))
+            Some(format!("deploy {app} {version}"))
         }
-        _ => Some(format!("warmkeep approve {app} {version}")),
+        _ => Some(format!("approve {app} {version}")),
     }
 }
