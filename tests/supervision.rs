@@ -267,3 +267,22 @@ fn the_records_have_a_writer_each_and_go_with_the_process() {
     let left = fs::read_dir(&folder).into_iter().flatten().count();
     assert_eq!(left, 0);
 }
+
+#[test]
+fn a_demo_that_is_asked_to_end_clears_its_stage() {
+    for (name, code) in [("INT", 130), ("TERM", 143)] {
+        let host = Host::new();
+        let mut demo = Command::new(binary());
+        demo.arg("demo").env("TMPDIR", host.dir.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let demo = demo.spawn().unwrap();
+        assert!(eventually(LONG, || !host.processes().is_empty()));
+        signal(i32::try_from(demo.id()).unwrap(), name);
+        let ran = common::ran(demo.wait_with_output().unwrap());
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.stderr.contains("everything was stopped and removed"), "{ran:?}");
+        assert_eq!(host.processes(), Vec::<i32>::new());
+        let entries = fs::read_dir(host.dir.path()).unwrap().flatten();
+        let left: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        assert!(!left.iter().any(|entry| entry.to_string_lossy().starts_with("warmkeep-demo-")), "{left:?}");
+    }
+}
