@@ -305,10 +305,21 @@ impl Host {
     }
 }
 
+impl Host {
+    /// What the processes of this host's apps carry in their environment.
+    fn marks(&self) -> Vec<String> {
+        let apps = fs::read_dir(self.path("run/apps")).into_iter().flatten().flatten();
+        let records = apps.filter_map(|app| fs::read(app.path().join("process.json")).ok());
+        let records = records.filter_map(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        records.filter_map(|record| Some(format!("WARMKEEP_OWNER={}", record["owner"].as_str()?))).collect()
+    }
+}
+
 impl Drop for Host {
     fn drop(&mut self) {
-        // Whatever the test left running ends with it: supervisors first end their apps.
+        // Whatever the test left running ends with it, also what began while others were ended.
         let needle = self.dir.path().to_string_lossy().into_owned();
+        let marks = self.marks();
         for _ in 0..2 {
             for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
                 let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else {
@@ -318,8 +329,9 @@ impl Drop for Host {
                     continue;
                 }
                 let record = |part: &str| fs::read(format!("/proc/{pid}/{part}")).unwrap_or_default();
-                let ours = String::from_utf8_lossy(&record("cmdline")).contains(&needle);
-                if ours {
+                let named = String::from_utf8_lossy(&record("cmdline")).contains(&needle);
+                let is_mark = |entry: &[u8]| marks.iter().any(|mark| mark.as_bytes() == entry);
+                if named || record("environ").split(|byte| *byte == 0).any(is_mark) {
                     let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
                 }
             }
