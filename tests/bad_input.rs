@@ -80,18 +80,28 @@ fn a_state_file_of_the_future_is_never_guessed_at() {
 }
 
 #[test]
-fn a_process_record_that_is_damaged_is_an_error_and_moved_aside_the_app_is_found_again() {
+fn a_process_record_that_is_damaged_or_gone_blocks_nothing_the_app_is_found_by_its_mark() {
     let host = installed();
-    let (file, pid) = (host.process_file(), host.pid());
-    for bad in [&b""[..], b"{", b"{\"schema\":9}"] {
-        fs::write(&file, bad).unwrap();
-        assert_refused(&host, &file);
+    for bad in [Some(&b""[..]), Some(b"{"), Some(b"{\"schema\":9}"), None] {
+        let (file, pid) = (host.process_file(), host.pid());
+        match bad {
+            Some(bytes) => fs::write(&file, bytes).unwrap(),
+            None => fs::remove_file(&file).unwrap(),
+        }
+        let ran = host.converge();
+        assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "repaired"), "{ran:?}");
+        assert_eq!(
+            ran.stderr.contains("process.json is corrupt"),
+            bad.is_some_and(|b| b.len() < 2),
+            "{ran:?}"
+        );
+        assert!(!common::is_alive(pid), "there are never two of it");
+        assert_eq!(host.processes().len(), 1);
+        assert_eq!(host.ask("GET", "/notes", "").as_deref(), Some("kept\n"));
     }
-    fs::remove_file(&file).unwrap();
-    assert_eq!(host.converge().outcome(APP), "repaired");
-    assert!(!common::is_alive(pid), "there are never two of it");
-    assert_eq!(host.processes().len(), 1);
-    assert_eq!(host.ask("GET", "/notes", "").as_deref(), Some("kept\n"));
+    fs::write(host.process_file(), b"{").unwrap();
+    assert_eq!(host.run(&["retire", APP]).code, 0);
+    assert_eq!(host.processes(), Vec::<i32>::new());
 }
 
 /// A host that died in the gate of an upgrade, after its app was started, and its journal.

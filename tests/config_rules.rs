@@ -319,6 +319,12 @@ fn names_for_docker_and_abra_are_theirs() {
     in_app("/driver", compose("My App"), "driver.compose.project", "no name for a compose project");
     let tag = json!({ "compose": { "files": ["/c.yml"], "tagVariable": "A=B" } });
     in_app("/driver", tag, "driver.compose.tagVariable", "no name for a variable");
+    in_app(
+        "/driver/process/env",
+        json!({ "WARMKEEP_OWNER": "x" }),
+        "driver.process.env.WARMKEEP_OWNER",
+        "is reserved",
+    );
     in_app("/driver/process/env", json!({ "1A": "" }), "driver.process.env.1A", "no name for a variable");
     in_app("/driver", json!({ "abra": { "domain": "--help" } }), "driver.abra.domain", "no domain");
     in_app(

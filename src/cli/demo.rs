@@ -10,7 +10,7 @@ use super::{Session, output};
 use crate::demo::{Audience, Ending, Shown, play};
 use crate::error::{Error, Result};
 use crate::sys::clock::Stopwatch;
-use crate::sys::files;
+use crate::sys::{files, signals};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -20,6 +20,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
+    signals::listen()?;
     let watch = Stopwatch::start();
     let mut audience = Teller { silent: session.global.json || session.global.quiet };
     let shown = match &options.keep {
@@ -29,6 +30,9 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
             play(folder.path(), Ending::Clear, &mut audience)?
         }
     };
+    if let Some(signal) = signals::asked_by() {
+        return Ok(interrupted(signal, options));
+    }
     let ok = shown.iter().all(|scene| scene.ok);
     if session.global.json {
         output::json(&json!({ "schema": 1, "ok": ok, "elapsedMs": watch.ms(), "scenes": shown }))?;
@@ -36,6 +40,16 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
         conclude(&shown, options, watch.ms())?;
     }
     Ok(u8::from(!ok))
+}
+
+/// The exit code that shells give to a program that a signal ended.
+fn interrupted(signal: u8, options: &Options) -> u8 {
+    let left = match &options.keep {
+        None => "everything was stopped and removed".to_owned(),
+        Some(folder) => format!("the app was stopped; everything else is still in {}", folder.display()),
+    };
+    output::error(&Error::new(format!("the demo was ended by signal {signal}: {left}")));
+    128 + signal
 }
 
 fn fresh(folder: &std::path::Path) -> Result<&std::path::Path> {

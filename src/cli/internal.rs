@@ -15,6 +15,9 @@ pub(super) enum Verb {
     /// Become a program.
     #[command(hide = true)]
     InternalLaunch {
+        /// The process that has to be this one's parent.
+        #[arg(long)]
+        supervisor: i32,
         /// The program and its arguments.
         #[arg(last = true, required = true)]
         argv: Vec<String>,
@@ -27,7 +30,7 @@ pub(super) enum Verb {
 pub(super) fn run(verb: &Verb) -> Result<u8> {
     match verb {
         Verb::InternalSupervise => supervise::supervise().map(|()| 0),
-        Verb::InternalLaunch { argv } => Err(daemon::become_program(argv)),
+        Verb::InternalLaunch { supervisor, argv } => Err(daemon::become_program(*supervisor, argv)),
         Verb::DemoApp(options) => demo::app::run(options).map(|()| 0),
     }
 }

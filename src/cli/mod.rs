@@ -130,6 +130,7 @@ enum Verb {
 
 /// Runs the command line: what it says goes to stdout and stderr, what comes back is the exit code.
 pub fn main() -> u8 {
+    crate::sys::process::pass_nothing_on();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::Result;
 use crate::sys::clock::Stopwatch;
+use crate::sys::signals::asked_to_end;
 use stage::Stage;
 
 /// What one scene showed.
@@ -37,13 +38,14 @@ pub trait Audience {
     fn ends(&mut self, shown: &Shown);
 }
 
-/// Plays all scenes in `folder`. Whatever happens, the app is stopped afterwards unless `keep` is asked for.
+/// Plays all scenes in `folder`, or as many as come before somebody asks for the end. Whatever happens, the app is stopped
+/// afterwards; unless `keep` is asked for, and the story has come to its end.
 pub fn play(folder: &std::path::Path, keep: Ending, audience: &mut dyn Audience) -> Result<Vec<Shown>> {
     let stage = Stage::build(folder)?;
     let played = play_scenes(&stage, audience);
     let cleared = match keep {
-        Ending::Keep => Ok(()),
-        Ending::Clear => stage.clear(),
+        Ending::Keep if !asked_to_end() => Ok(()),
+        Ending::Keep | Ending::Clear => stage.clear(),
     };
     let shown = played?;
     cleared.map(|()| shown)
@@ -62,6 +64,9 @@ fn play_scenes(stage: &Stage, audience: &mut dyn Audience) -> Result<Vec<Shown>>
     let scenes = scenes::ALL;
     let mut all = Vec::with_capacity(scenes.len());
     for (number, scene) in scenes.iter().enumerate() {
+        if asked_to_end() {
+            break;
+        }
         audience.begins(number + 1, scenes.len(), scene.title);
         let watch = Stopwatch::start();
         let seen = (scene.play)(stage)?;

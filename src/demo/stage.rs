@@ -9,6 +9,7 @@ use super::http::ask;
 use crate::error::{Error, Result};
 use crate::record::report::{AppReport, RunReport};
 use crate::sys::process::{Background, Program};
+use crate::sys::signals::asked_to_end;
 use crate::sys::{env, files, net, proc};
 
 /// The name of the demo's app.
@@ -111,13 +112,15 @@ impl Stage {
         self.program(&["converge"]).start_in_background()
     }
 
-    /// Waits until the journal of the running transaction names a step.
+    /// Waits until the journal of the running transaction names a step, or somebody asks for the end.
     pub(super) fn wait_for_step(&self, step: &str) -> bool {
         let journal = self.path("state/apps").join(APP).join("journal.jsonl");
         let wanted = format!("\"step\":\"{step}\"");
         proc::wait_until(Duration::from_secs(20), || {
-            files::read_if_exists(&journal, 1 << 20)
-                .is_ok_and(|text| text.is_some_and(|text| String::from_utf8_lossy(&text).contains(&wanted)))
+            asked_to_end()
+                || files::read_if_exists(&journal, 1 << 20).is_ok_and(|text| {
+                    text.is_some_and(|text| String::from_utf8_lossy(&text).contains(&wanted))
+                })
         })
     }
 
@@ -154,8 +157,11 @@ impl Stage {
         all.into_iter().map(|path| files::read(&path, 1 << 20).map(|bytes| (path, bytes))).collect()
     }
 
-    /// Stops the app.
+    /// Stops the app, if it ever came to run.
     pub(super) fn clear(&self) -> Result<()> {
+        if !files::exists(&self.path("state/apps").join(APP)) {
+            return Ok(());
+        }
         self.tell(&["retire", APP])
     }
 }

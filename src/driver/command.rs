@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::mark::{HELPER, owner};
+use super::mark;
 use super::{Convergence, Current, Driver, Placeholders, Up};
 use crate::config::model::{App, CommandDriver as Spec, Source};
 use crate::config::quantity::format_duration;
 use crate::error::{Error, Result};
 use crate::record::layout::AppLayout;
-use crate::sys::proc::{self, Mark};
+use crate::sys::proc;
 use crate::sys::process::{Output, Program};
 use crate::version::Version;
 
@@ -45,7 +45,7 @@ impl<'a> CommandDriver<'a> {
         let data = self.app.data.as_ref().and_then(|data| data.paths.first()).map(PathBuf::as_path);
         let version = version.map_or("", Version::as_str);
         let fill = Placeholders { app: &self.app.name, version, release: &release, data };
-        Program::new(fill.fill_all(argv)).env(HELPER, owner(self.layout)).timeout(limit)
+        Program::new(fill.fill_all(argv)).envs(&mark::for_helper(mark::owner(self.layout))).timeout(limit)
     }
 
     fn release(&self, version: &Version) -> PathBuf {
@@ -173,7 +173,6 @@ impl Driver for CommandDriver<'_> {
     }
 
     fn end_strays(&self) -> Result<()> {
-        let variable = format!("{HELPER}={}", owner(self.layout));
-        proc::end_marked(Mark { session: None, variable: &variable }, self.app.timeouts.stop)
+        proc::end_marked(mark::of_helpers(&mark::owner(self.layout)), self.app.timeouts.stop)
     }
 }

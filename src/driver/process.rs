@@ -3,15 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::mark::{HELPER, OWNER, owner};
-use super::supervise::{self, Orders, ProcessRecord};
+use super::mark::{self, owner};
+use super::supervise::{self, Ended, Orders, ProcessRecord, Records};
 use super::{Convergence, Current, Driver, Placeholders, Up};
 use crate::config::model::{App, Process, Source};
 use crate::error::{Error, Result};
 use crate::record::document;
 use crate::record::layout::AppLayout;
-use crate::sys::proc::{self, Mark};
-use crate::sys::process::Program;
+use crate::sys::proc;
+use crate::sys::process::{self, Program};
 use crate::sys::{files, hash};
 use crate::version::Version;
 
@@ -24,17 +24,65 @@ pub struct ProcessDriver<'a> {
     app: &'a App,
     spec: &'a Process,
     layout: &'a AppLayout,
+    records: Records,
     owner: String,
+}
+
+/// What is known of the process that was started last.
+#[derive(Debug)]
+enum Seen {
+    /// None was, since boot.
+    Nothing,
+    /// What was written down is damaged. It says nothing that the marks on the processes do not say as well.
+    Unreadable(String),
+    /// It runs, watched by its supervisor.
+    Up(ProcessRecord),
+    /// It does not, or not as it should, and why.
+    Down(ProcessRecord, String),
+}
+
+impl Seen {
+    fn record(&self) -> Option<&ProcessRecord> {
+        match self {
+            Self::Up(record) | Self::Down(record, _) => Some(record),
+            Self::Nothing | Self::Unreadable(_) => None,
+        }
+    }
+
+    /// The supervisor's session; nobody else can have taken its number over while one of the two lives.
+    fn session(&self) -> Option<i32> {
+        let lives = |record: &&ProcessRecord| record.supervisor.is_alive() || record.main.is_alive();
+        self.record().filter(lives).map(|record| record.supervisor.pid)
+    }
 }
 
 impl<'a> ProcessDriver<'a> {
     /// The driver of one app.
     pub fn new(app: &'a App, spec: &'a Process, layout: &'a AppLayout) -> Self {
-        Self { app, spec, layout, owner: owner(layout) }
+        Self { app, spec, layout, records: Records::of(layout), owner: owner(layout) }
     }
 
-    fn record(&self) -> Result<Option<ProcessRecord>> {
-        document::read(&self.layout.process_record())
+    fn look(&self) -> Result<Seen> {
+        Ok(match document::read_even_damaged::<ProcessRecord>(&self.records.process)? {
+            None => Seen::Nothing,
+            Some(Err(e)) => Seen::Unreadable(e.chain()),
+            Some(Ok(record)) => match self.why_down(&record) {
+                None => Seen::Up(record),
+                Some(why) => Seen::Down(record, why),
+            },
+        })
+    }
+
+    /// An app that was asked to end is on its way out however long it takes, and one without a supervisor has no one who
+    /// keeps its log, adopts its orphans and ends them with it: the kernel has asked it to end.
+    fn why_down(&self, record: &ProcessRecord) -> Option<String> {
+        if !record.main.is_alive() {
+            return Some(self.ended());
+        }
+        if self.records.is_stopping() {
+            return Some("it was asked to end, and nobody saw it end".to_owned());
+        }
+        (!record.supervisor.is_alive()).then(|| "its supervisor was killed".to_owned())
     }
 
     fn release(&self, version: &Version) -> PathBuf {
@@ -71,7 +119,7 @@ impl<'a> ProcessDriver<'a> {
             env: fill.fill_env(&self.spec.env),
             dir,
             log: self.layout.output_log(),
-            record: self.layout.process_record(),
+            records: self.records.clone(),
             owner: self.owner.clone(),
             stop_signal: self.spec.stop_signal,
             stop_timeout_ms: u64::try_from(self.spec.stop_timeout.as_millis()).unwrap_or(u64::MAX),
@@ -115,7 +163,7 @@ impl<'a> ProcessDriver<'a> {
         let fill = self.placeholders(version, aside);
         Program::new(fill.fill_all(&self.spec.prepare))
             .envs(&fill.fill_env(&self.spec.env))
-            .env(HELPER, &self.owner)
+            .envs(&mark::for_helper(self.owner.clone()))
             .dir(aside)
             .timeout(self.app.timeouts.prefetch)
             .run_ok()
@@ -132,19 +180,17 @@ impl<'a> ProcessDriver<'a> {
             .remedy("it went away after it was deployed or prepared; put it back"))
     }
 
-    fn mark(variable: &str, record: Option<&ProcessRecord>) -> Result<Vec<proc::Identity>> {
-        let session =
-            record.filter(|r| r.supervisor.is_alive() || r.main.is_alive()).map(|r| r.supervisor.pid);
-        proc::marked(Mark { session, variable })
-    }
-
-    /// Every process of the app gets the stop signal, as systemd does it: the first one may be no more than a wrapper.
-    fn ask_to_end(&self, mark: Mark<'_>, record: ProcessRecord) -> Result<()> {
-        let record = ProcessRecord { stopping: true, ..record };
-        if let Err(e) = document::write_cache(&self.layout.process_record(), &record) {
+    /// Every process of the app gets the stop signal, as systemd does it: the first one may be no more than a wrapper. One
+    /// whose stop was interrupted gets it again: that it got it at all is not known.
+    fn ask_to_end(&self, seen: &Seen) -> Result<()> {
+        if let Err(e) = files::write_cache(&self.records.stopping, b"") {
             // Then the supervisor repeats the signal; a full disk must not keep an app from being stopped.
             tracing::warn!(name: "process.stoppingNotRecorded", app = self.app.name, error = e.chain());
         }
+        let mark = mark::of_app(&self.owner, seen.session());
+        let Some(record) = seen.record() else {
+            return proc::ask_marked(mark, None, self.spec.stop_signal, self.spec.stop_timeout);
+        };
         let grace = Duration::from_millis(record.stop_timeout_ms).min(self.app.timeouts.stop);
         proc::ask_marked(mark, Some(&record.supervisor), record.stop_signal, grace)?;
         if !record.main.is_alive() {
@@ -153,12 +199,10 @@ impl<'a> ProcessDriver<'a> {
         Ok(())
     }
 
-    fn owner_variable(&self) -> String {
-        format!("{OWNER}={}", self.owner)
-    }
-
-    fn ended(&self, record: &ProcessRecord) -> String {
-        let how = record.ended.as_ref().map_or_else(
+    /// How it ended; a record of that which cannot be read is as good as none.
+    fn ended(&self) -> String {
+        let ended = document::read::<Ended>(&self.records.ended).ok().flatten();
+        let how = ended.map_or_else(
             || "it ended without a word".to_owned(),
             |ended| format!("it ended with {}", exit_word(ended.code)),
         );
@@ -171,15 +215,17 @@ impl<'a> ProcessDriver<'a> {
 
 impl Driver for ProcessDriver<'_> {
     fn current(&self) -> Result<Current> {
-        let Some(record) = self.record()? else {
-            return Ok(Current { version: None, up: Up::No("it was not started since boot".into()) });
+        let (version, up) = match self.look()? {
+            Seen::Nothing => (None, Up::No("it was not started since boot".into())),
+            Seen::Unreadable(why) => (None, Up::No(why)),
+            Seen::Up(record) => (Some(record.version), Up::Yes),
+            Seen::Down(record, why) => (Some(record.version), Up::No(why)),
         };
-        let up = if record.main.is_alive() { Up::Yes } else { Up::No(self.ended(&record)) };
-        Ok(Current { version: Some(record.version), up })
+        Ok(Current { version, up })
     }
 
     fn has_drifted(&self) -> Result<bool> {
-        Ok(self.record()?.is_some_and(|record| record.main.is_alive() && record.spec != self.spec_digest()))
+        Ok(matches!(self.look()?, Seen::Up(record) if record.spec != self.spec_digest()))
     }
 
     fn prefetch(&self, version: &Version) -> Result<()> {
@@ -200,8 +246,7 @@ impl Driver for ProcessDriver<'_> {
     }
 
     fn deploy(&self, version: &Version) -> Result<()> {
-        if let Some(record) = self.record()?
-            && record.main.is_alive()
+        if let Seen::Up(record) = self.look()?
             && record.version == *version
             && record.spec == self.spec_digest()
         {
@@ -215,23 +260,28 @@ impl Driver for ProcessDriver<'_> {
     }
 
     fn stop(&self) -> Result<()> {
-        let variable = self.owner_variable();
-        let record = self.record()?;
-        let session = record.as_ref().filter(|r| r.supervisor.is_alive()).map(|r| r.supervisor.pid);
-        let mark = Mark { session, variable: &variable };
-        if let Some(record) = record.filter(|record| record.main.is_alive()) {
-            self.ask_to_end(mark, record)?;
+        let seen = self.look()?;
+        if let Seen::Unreadable(why) = &seen {
+            tracing::warn!(name: "process.recordUnreadable", app = self.app.name, error = why);
         }
-        proc::end_marked(mark, self.app.timeouts.stop)
+        let ask = match &seen {
+            Seen::Nothing => false,
+            Seen::Unreadable(_) => true,
+            Seen::Up(record) | Seen::Down(record, _) => record.main.is_alive(),
+        };
+        if ask {
+            self.ask_to_end(&seen)?;
+        }
+        proc::end_marked(mark::of_app(&self.owner, seen.session()), self.app.timeouts.stop)
     }
 
     fn wait_gone(&self) -> Result<()> {
-        let variable = self.owner_variable();
-        let record = self.record()?;
-        let mut left = Self::mark(&variable, record.as_ref())?;
+        let seen = self.look()?;
+        let find = || proc::marked(mark::of_app(&self.owner, seen.session()));
+        let mut left = find()?;
         let gone = left.is_empty()
             || proc::wait_until(self.app.timeouts.gone, || {
-                left = Self::mark(&variable, record.as_ref()).unwrap_or_else(|_| left.clone());
+                left = find().unwrap_or_else(|_| left.clone());
                 left.is_empty()
             });
         if !gone {
@@ -243,17 +293,17 @@ impl Driver for ProcessDriver<'_> {
             ))
             .remedy("end them by hand, then run converge again"));
         }
-        files::remove_file(&self.layout.process_record())
+        self.records.remove()
     }
 
     fn converged(&self, version: &Version) -> Result<Convergence> {
-        Ok(match self.record()? {
-            None => Convergence::Dead("nothing was started".into()),
-            Some(record) if !record.main.is_alive() => Convergence::Dead(self.ended(&record)),
-            Some(record) if record.version != *version => {
+        Ok(match self.look()? {
+            Seen::Nothing => Convergence::Dead("nothing was started".into()),
+            Seen::Unreadable(why) | Seen::Down(_, why) => Convergence::Dead(why),
+            Seen::Up(record) if record.version != *version => {
                 Convergence::Dead(format!("{} runs instead of {version}", record.version))
             }
-            Some(_) => Convergence::Converged,
+            Seen::Up(_) => Convergence::Converged,
         })
     }
 
@@ -282,8 +332,7 @@ impl Driver for ProcessDriver<'_> {
     }
 
     fn end_strays(&self) -> Result<()> {
-        let variable = format!("{HELPER}={}", self.owner);
-        proc::end_marked(Mark { session: None, variable: &variable }, self.app.timeouts.stop)
+        proc::end_marked(mark::of_helpers(&self.owner), self.app.timeouts.stop)
     }
 }
 
@@ -297,11 +346,7 @@ fn exit_word(code: i32) -> String {
 
 /// Finds the program before anything is stopped for it, so that one that is missing is told as such.
 fn resolve(program: &str, dir: &Path) -> Result<String> {
-    which::which_in(program, crate::sys::env::var("PATH"), dir)
+    process::find(program, dir)
         .map(|path| path.to_string_lossy().into_owned())
-        .map_err(|e| {
-            Error::new(format!("cannot run {program}"))
-                .because(e)
-                .remedy("check `driver.process.command`: the file must exist and be executable")
-        })
+        .map_err(|e| e.remedy("check `driver.process.command`: the file must exist and be executable"))
 }

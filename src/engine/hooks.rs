@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Subject;
-use crate::driver::mark::{HELPER, owner};
+use crate::driver::mark;
 use crate::error::{Error, Result};
 use crate::plan::transaction::Kind;
 use crate::snapshot::SnapshotId;
@@ -36,7 +36,7 @@ impl Phase {
 }
 
 impl Subject<'_> {
-    /// The `WARMKEEP_*` variables.
+    /// The `WARMKEEP_*` variables, among them those by which a run that was killed leaves no program of its behind.
     pub(super) fn variables(
         &self,
         phase: Phase,
@@ -45,26 +45,27 @@ impl Subject<'_> {
         snapshot: Option<&SnapshotId>,
     ) -> BTreeMap<String, String> {
         let text = |version: Option<&Version>| version.map(|v| v.as_str().to_owned()).unwrap_or_default();
-        BTreeMap::from([
+        let mut all = mark::for_helper(mark::owner(self.layout));
+        all.extend([
             ("WARMKEEP_APP".to_owned(), self.app.name.clone()),
             ("WARMKEEP_VERSION".to_owned(), text(Some(version))),
             ("WARMKEEP_FROM".to_owned(), text(from)),
             ("WARMKEEP_PHASE".to_owned(), phase.word().to_owned()),
             ("WARMKEEP_SNAPSHOT".to_owned(), snapshot.map(ToString::to_string).unwrap_or_default()),
-        ])
+        ]);
+        all
     }
+}
 
-    /// Runs one hook; an empty one is absent.
-    pub(super) fn hook(&self, name: &str, argv: &[String], env: &BTreeMap<String, String>) -> Result<()> {
-        if argv.is_empty() {
-            return Ok(());
-        }
-        Program::new(argv)
-            .envs(env)
-            .env(HELPER, owner(self.layout))
-            .timeout(HOOK_LIMIT)
-            .run_ok()
-            .map(drop)
-            .map_err(|e| Error::new(format!("the hook `{name}` failed")).because(e))
+/// Runs one hook; an empty one is absent.
+pub(super) fn run(name: &str, argv: &[String], env: &BTreeMap<String, String>) -> Result<()> {
+    if argv.is_empty() {
+        return Ok(());
     }
+    Program::new(argv)
+        .envs(env)
+        .timeout(HOOK_LIMIT)
+        .run_ok()
+        .map(drop)
+        .map_err(|e| Error::new(format!("the hook `{name}` failed")).because(e))
 }

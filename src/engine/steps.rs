@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::gate::Proof;
-use super::hooks::Phase;
+use super::hooks::{self, Phase};
 use super::tell;
 use super::transaction::Runner;
 use crate::driver::{Convergence, Up};
@@ -97,7 +97,7 @@ impl Runner<'_, '_> {
     }
 
     pub(super) fn run_hook(&self, leg: Leg, name: &str, argv: &[String]) -> Result<()> {
-        self.subject.hook(name, argv, &self.variables(leg))
+        hooks::run(name, argv, &self.variables(leg))
     }
 
     /// On the way back, the app comes from the version that failed.

@@ -25,6 +25,12 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     parse(&bytes, path).map(Some)
 }
 
+/// Reads a document whose damage is no obstacle: the inner error tells of it, the outer one that the file cannot be read
+/// at all.
+pub fn read_even_damaged<T: DeserializeOwned>(path: &Path) -> Result<Option<Result<T>>> {
+    Ok(files::read_if_exists(path, LIMIT)?.map(|bytes| parse(&bytes, path)))
+}
+
 fn parse<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
     let head: Head = serde_json::from_slice(bytes).map_err(|e| corrupt(path, e))?;
     check_schema(head.schema, path)?;

@@ -16,7 +16,10 @@
 //!     output.log  output.log.1     of the process driver
 //!     snapshots/  failed/
 //!   retired/APP/                   the last snapshot of an app that was retired
-//! runtimeDir/apps/APP/process.json the process that runs now
+//! runtimeDir/apps/APP/             of this boot, of the process driver
+//!   process.json                   the process that was started last
+//!   stopping                       there once it was asked to end
+//!   ended.json                     how it ended
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -206,9 +209,19 @@ impl AppLayout {
         self.state.join("output.log")
     }
 
-    /// The process that runs now.
+    /// The process that was started last.
     pub fn process_record(&self) -> PathBuf {
         self.runtime.join("process.json")
+    }
+
+    /// There once that process was asked to end.
+    pub fn process_stopping(&self) -> PathBuf {
+        self.runtime.join("stopping")
+    }
+
+    /// How that process ended.
+    pub fn process_ended(&self) -> PathBuf {
+        self.runtime.join("ended.json")
     }
 
     /// What a version source keeps.

@@ -14,12 +14,14 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
 use super::env::own_binary;
+use super::proc::own_pid;
 use crate::error::{Error, Result};
 
 /// A log never takes more than twice this: the current file and the one before.
 const LOG_LIMIT: u64 = 1 << 20;
 
-/// Starts this binary again with one hidden argument, detached, feeds it `input` and waits for its one-line answer.
+/// Starts this binary again with one hidden argument, detached, in this environment and no other, feeds it `input` and
+/// waits for its one-line answer.
 pub fn start_detached(
     argument: &str,
     input: &[u8],
@@ -30,6 +32,7 @@ pub fn start_detached(
     let mut child = Command::new(own_binary())
         .arg0("warmkeep")
         .arg(argument)
+        .env_clear()
         .envs(env)
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -80,15 +83,17 @@ pub fn read_input() -> Result<Vec<u8>> {
 pub fn answer(text: &str) -> Result<()> {
     let failed = |e: std::io::Error| Error::new("cannot answer").because(e);
     let mut stdout = std::io::stdout();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(failed)?;
+    let told = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     let null: OwnedFd = OpenOptions::new().write(true).open("/dev/null").map_err(failed)?.into();
-    rustix::stdio::dup2_stdout(&null).map_err(|e| failed(e.into()))
+    rustix::stdio::dup2_stdout(&null).map_err(|e| failed(e.into()))?;
+    told.map_err(failed)
 }
 
 /// A program to keep running.
 #[derive(Debug)]
 pub struct Launch<'a> {
-    /// The hidden argument that makes this binary set its death signal and then become the program.
+    /// The hidden argument that makes this binary set its death signal and then become the program; `--supervisor` and
+    /// this process's id follow it.
     pub launcher: &'a str,
     /// The program and its arguments.
     pub argv: &'a [String],
@@ -105,7 +110,7 @@ pub fn launch(launch: &Launch<'_>) -> Result<(i32, impl Read + Send + 'static)> 
     let (reader, writer) = std::io::pipe().map_err(failed)?;
     let child = Command::new(own_binary())
         .arg(launch.launcher)
-        .arg("--")
+        .args(["--supervisor", &own_pid().to_string(), "--"])
         .args(launch.argv)
         .envs(launch.env)
         .current_dir(launch.dir)
@@ -117,13 +122,17 @@ pub fn launch(launch: &Launch<'_>) -> Result<(i32, impl Read + Send + 'static)> 
     Ok((Pid::from_child(&child).as_raw_nonzero().get(), reader))
 }
 
-/// Asks the kernel to end this process when its parent dies, then becomes the program. Comes back only on failure.
-pub fn become_program(argv: &[String]) -> Error {
+/// Asks the kernel to end this process when its parent dies, then becomes the program. Comes back only on failure; that
+/// the parent is not `supervisor` any more, which the kernel would never tell of, is one.
+pub fn become_program(supervisor: i32, argv: &[String]) -> Error {
     let Some((program, arguments)) = argv.split_first() else {
         return Error::new("there is no program to become");
     };
     if let Err(e) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
         return Error::new("cannot set the parent death signal").because(std::io::Error::from(e));
+    }
+    if rustix::process::Pid::as_raw(rustix::process::getppid()) != supervisor {
+        return Error::new(format!("the supervisor {supervisor} has ended"));
     }
     Error::new(format!("cannot execute {program}")).because(Command::new(program).args(arguments).exec())
 }

@@ -109,21 +109,58 @@ pub fn boot_id() -> Result<String> {
 pub struct Mark<'a> {
     /// The session that the app's supervisor leads, where known.
     pub session: Option<i32>,
-    /// `NAME=value` in the environment that they were started with.
-    pub variable: &'a str,
+    /// A variable in the environment that they were started with.
+    pub name: &'a str,
+    /// Its value.
+    pub value: &'a str,
+    /// Variables of this kind: what carries one of them with another value belongs to somebody else, whoever started it.
+    pub claims: &'a [&'a str],
+}
+
+/// Whose a process is, by its environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    Ours,
+    Theirs,
+    Nobodys,
+}
+
+impl Mark<'_> {
+    fn claim(&self, pid: i32) -> Claim {
+        std::fs::read(format!("/proc/{pid}/environ")).map_or(Claim::Nobodys, |environ| self.judge(&environ))
+    }
+
+    fn judge(&self, environ: &[u8]) -> Claim {
+        let mut claim = Claim::Nobodys;
+        for entry in environ.split(|byte| *byte == 0) {
+            let Some(at) = entry.iter().position(|byte| *byte == b'=') else { continue };
+            let (name, value) = (&entry[..at], &entry[at + 1..]);
+            if name == self.name.as_bytes() && value == self.value.as_bytes() {
+                return Claim::Ours;
+            }
+            if value != self.value.as_bytes() && self.claims.iter().any(|claim| claim.as_bytes() == name) {
+                claim = Claim::Theirs;
+            }
+        }
+        claim
+    }
 }
 
 /// All live processes with a mark: of the session, with the variable in their environment, or descended from such a
-/// one. This process is never among them.
+/// one, but for those that are somebody else's. This process is never among them.
 pub fn marked(mark: Mark<'_>) -> Result<Vec<Identity>> {
     let boot_id = boot_id()?;
-    let all: Vec<Stat> =
-        pids()?.into_iter().filter_map(stat).filter(|s| !matches!(s.state, 'Z' | 'X')).collect();
-    let mut found: BTreeSet<i32> = all
-        .iter()
-        .filter(|s| mark.session == Some(s.session) || has_variable(s.pid, mark.variable))
-        .map(|s| s.pid)
-        .collect();
+    let mut found = BTreeSet::new();
+    let mut all: Vec<Stat> = Vec::new();
+    for stat in pids()?.into_iter().filter_map(stat).filter(|s| !matches!(s.state, 'Z' | 'X')) {
+        let claim = mark.claim(stat.pid);
+        if claim == Claim::Ours || (claim == Claim::Nobodys && mark.session == Some(stat.session)) {
+            found.insert(stat.pid);
+        }
+        if claim != Claim::Theirs {
+            all.push(stat);
+        }
+    }
     loop {
         let before = found.len();
         let children: Vec<i32> = all.iter().filter(|s| found.contains(&s.parent)).map(|s| s.pid).collect();
@@ -193,11 +230,6 @@ fn parse_stat(pid: i32, text: &str) -> Option<Stat> {
     })
 }
 
-fn has_variable(pid: i32, variable: &str) -> bool {
-    std::fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == variable.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,17 +258,36 @@ mod tests {
 
     #[test]
     fn marked_processes_are_found_by_variable_and_ended_with_their_children() {
-        let variable = format!("WARMKEEP_TEST_MARK={}", own_pid());
-        let (name, value) = variable.split_once('=').unwrap();
+        let (name, value) = ("WARMKEEP_TEST_MARK", &own_pid().to_string());
         let mut child = std::process::Command::new("setsid")
             .args(["sh", "-c", "env -i setsid sleep 60 & sleep 60"])
             .env(name, value)
             .spawn()
             .unwrap();
-        let mark = Mark { session: None, variable: &variable };
+        let mark = Mark { session: None, name, value, claims: &[name] };
         assert!(wait_until(Duration::from_secs(5), || marked(mark).unwrap().len() >= 3));
         end_marked(mark, Duration::from_secs(5)).unwrap();
         assert!(marked(mark).unwrap().is_empty());
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_carries_another_ones_mark_is_not_ended_although_it_descends() {
+        let (name, value) = ("WARMKEEP_TEST_RIVAL", &own_pid().to_string());
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", &format!("{name}=other sleep 60 & env -i sleep 60 & exec sleep 60")])
+            .env(name, value)
+            .spawn()
+            .unwrap();
+        let (ours, theirs) = (
+            Mark { session: None, name, value, claims: &[name] },
+            Mark { session: None, name, value: "other", claims: &[name] },
+        );
+        assert!(wait_until(Duration::from_secs(5), || marked(ours).unwrap().len() == 2
+            && marked(theirs).unwrap().len() == 1));
+        end_marked(ours, Duration::from_secs(5)).unwrap();
+        assert_eq!(marked(theirs).unwrap().len(), 1);
+        end_marked(theirs, Duration::from_secs(5)).unwrap();
         child.wait().unwrap();
     }
 }

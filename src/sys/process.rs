@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -189,6 +189,18 @@ impl Program {
                 .remedy(format!("install {program}, or put its folder into PATH"))
         })
     }
+}
+
+/// From now on, what this process starts inherits its standard streams and no other open file: an app must not hold for
+/// ever a lock or a pipe of whoever happened to start warmkeep.
+pub fn pass_nothing_on() {
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
+}
+
+/// The file that a program's name stands for: looked up in `PATH`, or from `dir` if it is a relative path.
+pub fn find(program: &str, dir: &Path) -> Result<PathBuf> {
+    which::which_in(program, super::env::var("PATH"), dir)
+        .map_err(|e| Error::new(format!("cannot run {program}")).because(e))
 }
 
 /// A program that was left running.

@@ -1,6 +1,6 @@
 //! Being asked to end: the first SIGTERM, SIGINT or SIGHUP is noted, the second one ends the process at once.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -9,17 +9,26 @@ use signal_hook::flag;
 use crate::error::{Error, Result};
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
 
 /// Begins to listen. Before that, and in processes that never call it, signals do what they always do.
 pub fn listen() -> Result<()> {
     let asked = ASKED.get_or_init(Arc::default);
-    for signal in [SIGTERM, SIGINT, SIGHUP] {
+    let which = SIGNAL.get_or_init(Arc::default);
+    for (signal, number) in [(SIGTERM, 15), (SIGINT, 2), (SIGHUP, 1)] {
         // In this order: the first signal finds the flag down, and only then raises it.
         flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(asked))
+            .and_then(|_| flag::register_usize(signal, Arc::clone(which), number))
             .and_then(|_| flag::register(signal, Arc::clone(asked)))
             .map_err(|e| Error::new("cannot listen for signals").because(e))?;
     }
     Ok(())
+}
+
+/// The signal by which somebody asked this process to end; `None`: nobody did.
+pub fn asked_by() -> Option<u8> {
+    let number = SIGNAL.get()?.load(Ordering::SeqCst);
+    u8::try_from(number).ok().filter(|number| *number != 0)
 }
 
 /// Whether somebody asked this process to end.

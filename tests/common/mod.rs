@@ -306,21 +306,18 @@ impl Host {
 }
 
 impl Host {
-    /// Kills every process of the apps: supervisors first, and with each its app.
+    /// What the processes of this host's apps carry in their environment.
+    fn marks(&self) -> Vec<String> {
+        let apps = fs::read_dir(self.path("run/apps")).into_iter().flatten().flatten();
+        let records = apps.filter_map(|app| fs::read(app.path().join("process.json")).ok());
+        let records = records.filter_map(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        records.filter_map(|record| Some(format!("WARMKEEP_OWNER={}", record["owner"].as_str()?))).collect()
+    }
+
+    /// Kills every process of the apps, also what begins while others are ended.
     pub fn end_everything(&self) {
-        let records = fs::read_dir(self.path("run/apps")).into_iter().flatten().flatten();
-        for record in records.filter_map(|app| fs::read(app.path().join("process.json")).ok()) {
-            let record: Value = serde_json::from_slice(&record).unwrap_or_default();
-            for who in ["supervisor", "main"] {
-                let started = record[who]["startTime"].as_u64();
-                if let Some(pid) =
-                    record[who]["pid"].as_i64().filter(|pid| started.is_some() && start_of(*pid) == started)
-                {
-                    let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
-                }
-            }
-        }
         let needle = self.dir.path().to_string_lossy().into_owned();
+        let marks = self.marks();
         for _ in 0..2 {
             for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
                 let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else {
@@ -330,8 +327,9 @@ impl Host {
                     continue;
                 }
                 let record = |part: &str| fs::read(format!("/proc/{pid}/{part}")).unwrap_or_default();
-                let ours = String::from_utf8_lossy(&record("cmdline")).contains(&needle);
-                if ours {
+                let named = String::from_utf8_lossy(&record("cmdline")).contains(&needle);
+                let is_mark = |entry: &[u8]| marks.iter().any(|mark| mark.as_bytes() == entry);
+                if named || record("environ").split(|byte| *byte == 0).any(is_mark) {
                     let _ = Command::new("kill").args(["-9", &pid.to_string()]).output();
                 }
             }
@@ -344,12 +342,6 @@ impl Drop for Host {
         // Whatever the test left running ends with it.
         self.end_everything();
     }
-}
-
-/// When a process started, in clock ticks after boot: a pid that came to somebody else is not ours.
-fn start_of(pid: i64) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 pub fn ran(output: Output) -> Ran {

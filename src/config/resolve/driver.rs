@@ -1,5 +1,6 @@
 //! `apps.<name>.driver`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,7 +46,7 @@ impl Resolver<'_> {
         let at = at.key("process");
         let command = self.program(process.command, &at.key("command"));
         let prepare = self.program_if(process.prepare, &at.key("prepare"));
-        let env = self.env(process.env, &at.key("env"));
+        let env = self.driver_env(process.env, &at.key("env"));
         self.placeholders(&command, &at.key("command"));
         self.placeholders(&prepare, &at.key("prepare"));
         for (name, value) in &env {
@@ -59,6 +60,16 @@ impl Resolver<'_> {
             prepare,
             env,
         }
+    }
+
+    /// An app's environment. By variables of its own kind warmkeep knows whose a process is.
+    fn driver_env(&mut self, env: BTreeMap<String, String>, at: &At<'_>) -> BTreeMap<String, String> {
+        for name in env.keys().filter(|name| name.starts_with("WARMKEEP_")) {
+            let problem = Problem::new(format!("{} is reserved", quoted(name)));
+            let remedy = "Choose a name that does not begin with `WARMKEEP_`.";
+            self.report.key(&at.key(name), problem.remedy(remedy));
+        }
+        self.env(env, at)
     }
 
     fn stop_timeout(&mut self, written: Option<wire::Time>, timeouts: &Timeouts, app: &At<'_>) -> Duration {
@@ -115,7 +126,7 @@ impl Resolver<'_> {
         Compose {
             env_file: self.env_file(compose.env_file, &files, &at.key("envFile")),
             tag_variable: self.variable(compose.tag_variable, &at.key("tagVariable")),
-            env: self.env(compose.env, &at.key("env")),
+            env: self.driver_env(compose.env, &at.key("env")),
             pull: compose.pull,
             files,
             project,
@@ -135,7 +146,7 @@ impl Resolver<'_> {
         Swarm {
             env_file: self.env_file(swarm.env_file, &files, &at.key("envFile")),
             tag_variable: self.variable(swarm.tag_variable, &at.key("tagVariable")),
-            env: self.env(swarm.env, &at.key("env")),
+            env: self.driver_env(swarm.env, &at.key("env")),
             pull: swarm.pull,
             files,
             stack,
@@ -181,7 +192,7 @@ impl Resolver<'_> {
         Abra {
             recipe: self.word(recipe, &at.key("recipe")),
             server: self.word(abra.server, &at.key("server")),
-            env: self.env(abra.env, &at.key("env")),
+            env: self.driver_env(abra.env, &at.key("env")),
             secrets: match abra.secrets {
                 wire::AbraSecrets::GenerateMissing => AbraSecrets::GenerateMissing,
                 wire::AbraSecrets::None => AbraSecrets::None,

@@ -33,7 +33,9 @@ pub(in crate::config) struct Process {
     /// Fills `{release}` while the old version still serves. A failure aborts the upgrade with nothing touched.
     #[serde(default)]
     pub(in crate::config) prepare: Vec<String>,
-    /// Added to the process's environment.
+    /// Added to the process's environment, which holds nothing else of the environment that warmkeep was started in but
+    /// `PATH`, `HOME`, `USER`, `LOGNAME`, `SHELL`, `LANG`, `LC_*`, `TZ`, `TMPDIR`, `XDG_RUNTIME_DIR`, `SSL_CERT_FILE` and
+    /// `NIX_*` without `NIX_CONFIG`. Names that begin with `WARMKEEP_` are reserved, here and for the other drivers.
     #[serde(default)]
     pub(in crate::config) env: BTreeMap<String, String>,
     /// Where the process runs: an absolute path, or one that begins with a placeholder. Without it, `{release}`.
