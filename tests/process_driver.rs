@@ -293,18 +293,35 @@ fn how_it_ended_and_its_last_lines_are_in_the_cause() {
 
 #[test]
 fn what_runs_is_not_stopped_where_it_could_not_be_started_again() {
-    let host = running("exec sleep 600");
-    host.configure(|app| {
-        app["versions"]["source"] = json!({ "list": { "versions": ["1.0.0", "1.1.0"] } });
-        app["driver"]["process"]["command"] = json!(["/nowhere/notes-{version}"]);
-    });
+    let host = Host::new();
+    host.run_script("", &["1.0.0"]);
+    let program = host.path("notes");
+    fs::write(&program, "#!/bin/sh\nexec sleep 600\n").unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    host.configure(|app| app["driver"]["process"]["command"] = json!([program.display().to_string()]));
+    host.install();
+    fs::remove_file(&program).unwrap();
+    host.configure(|app| app["versions"]["source"] = json!({ "list": { "versions": ["1.0.0", "1.1.0"] } }));
     let pid = host.pid();
     let ran = host.converge();
     let app = ran.app(APP);
     assert_eq!((ran.code, app["outcome"].as_str()), (1, Some("failed")), "{ran:?}");
-    assert!(app["cause"].as_str().unwrap().contains("/nowhere/notes-1.0.0"), "{ran:?}");
+    assert!(app["cause"].as_str().unwrap().contains("could not be started again"), "{ran:?}");
     assert!(app["remedy"].as_str().unwrap().contains("way back"), "{ran:?}");
     assert!(is_alive(pid), "{ran:?}");
+}
+
+#[test]
+fn a_command_that_was_changed_for_a_bad_version_does_not_keep_the_old_one_down() {
+    let host = running("exec sleep 600");
+    host.configure(|app| {
+        app["versions"]["source"] = json!({ "list": { "versions": ["1.0.0", "1.1.0"] } });
+        app["driver"]["process"]["command"] = json!(["sh", "-c", "echo unknown flag; exit 2"]);
+    });
+    let ran = host.converge();
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (4, "rolledBack"), "{ran:?}");
+    assert!(is_alive(host.pid()), "the old version runs as it did when it was proven: {ran:?}");
+    assert_eq!(host.process_record()["version"], "1.0.0");
 }
 
 #[test]

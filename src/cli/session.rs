@@ -36,11 +36,7 @@ impl Session {
 
     /// A run over a configuration.
     pub(super) fn context<'a>(&'a self, config: &'a model::Config) -> Result<Context<'a>> {
-        let context = Context::new(config, &self.progress)?;
-        Ok(match self.global.config.to_str() {
-            Some(super::DEFAULT_CONFIG) => context,
-            _ => context.with_config_path(&self.global.config),
-        })
+        Context::new(config, &self.progress)
     }
 
     /// One declared app.

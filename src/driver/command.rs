@@ -99,8 +99,17 @@ impl Driver for CommandDriver<'_> {
     }
 
     /// The user's own programs decide; that they can be run at all is seen when `status` is asked.
-    fn can_deploy(&self, _version: &Version) -> Result<()> {
+    fn can_return_to(&self, _version: &Version) -> Result<()> {
         self.status().map(drop)
+    }
+
+    fn return_to(&self, version: &Version) -> Result<()> {
+        self.deploy(version)
+    }
+
+    /// How a version is started is the programs' own affair.
+    fn prove(&self, _version: &Version) -> Result<()> {
+        Ok(())
     }
 
     fn deploy(&self, version: &Version) -> Result<()> {

@@ -53,8 +53,15 @@ pub trait Driver: Sync {
     /// Fetches and prepares a version while the old one serves.
     fn prefetch(&self, version: &Version) -> Result<()>;
 
-    /// Whether `version` could be deployed, as far as that can be told without doing it; an error says why not.
-    fn can_deploy(&self, version: &Version) -> Result<()>;
+    /// Remembers how `version`, which has passed its gate, is started: it may be configured otherwise when it has to
+    /// come back.
+    fn prove(&self, version: &Version) -> Result<()>;
+
+    /// Whether `return_to` could do its work, as far as that can be told without doing it; an error says why not.
+    fn can_return_to(&self, version: &Version) -> Result<()>;
+
+    /// As `deploy`, for a version that has passed its gate before: it is started as it was then.
+    fn return_to(&self, version: &Version) -> Result<()>;
 
     /// Makes `version` the one that runs. Nothing is done where it runs already as configured.
     fn deploy(&self, version: &Version) -> Result<()>;

@@ -3,17 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::mark::{self, owner};
 use super::supervise::{self, Ended, Orders, ProcessRecord, Records};
 use super::{Convergence, Current, Driver, Placeholders, Up};
 use crate::config::model::{App, Process, Source};
 use crate::error::{Error, Result};
-use crate::record::document;
+use crate::record::document::{self, SCHEMA};
 use crate::record::layout::AppLayout;
 use crate::sys::proc;
 use crate::sys::process::{self, Program};
 use crate::sys::{files, hash};
 use crate::version::Version;
+
+fn directory(launch: &Launch, fill: &Placeholders<'_>, release: &Path) -> PathBuf {
+    match &launch.working_directory {
+        Some(dir) => PathBuf::from(fill.fill(dir)),
+        None if files::is_dir(release) => release.to_owned(),
+        None => PathBuf::from("/"),
+    }
+}
 
 /// How long a supervisor has to notice by itself that its app has ended.
 const SUPERVISOR_GRACE: Duration = Duration::from_secs(1);
@@ -26,6 +36,24 @@ pub struct ProcessDriver<'a> {
     layout: &'a AppLayout,
     records: Records,
     owner: String,
+}
+
+/// How a process is started. Its environment is always that of the configuration: it may hold secrets, which are
+/// written down nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Launch {
+    command: Vec<String>,
+    working_directory: Option<String>,
+}
+
+/// How a version was started when it passed its gate.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Proven {
+    schema: u64,
+    version: Version,
+    launch: Launch,
 }
 
 /// What is known of the process that was started last.
@@ -104,11 +132,21 @@ impl<'a> ProcessDriver<'a> {
         Placeholders { app: &self.app.name, version: version.as_str(), release, data: self.data() }
     }
 
-    fn orders(&self, version: &Version) -> Result<Orders> {
+    fn configured(&self) -> Launch {
+        Launch { command: self.spec.command.clone(), working_directory: self.spec.working_directory.clone() }
+    }
+
+    /// How a version was started when it passed its gate; as it is configured now, where that is not known.
+    fn proven(&self, version: &Version) -> Result<Launch> {
+        let proven: Option<Proven> = document::read(&self.layout.proven())?;
+        Ok(proven.filter(|p| p.version == *version).map_or_else(|| self.configured(), |proven| proven.launch))
+    }
+
+    fn orders(&self, version: &Version, launch: &Launch) -> Result<Orders> {
         let release = self.release(version);
         let fill = self.placeholders(version, &release);
-        let dir = self.directory(&fill, &release);
-        let mut argv = fill.fill_all(&self.spec.command);
+        let dir = directory(launch, &fill, &release);
+        let mut argv = fill.fill_all(&launch.command);
         if let Some(program) = argv.first_mut() {
             *program = resolve(program, &dir)?;
         }
@@ -123,21 +161,13 @@ impl<'a> ProcessDriver<'a> {
             owner: self.owner.clone(),
             stop_signal: self.spec.stop_signal,
             stop_timeout_ms: u64::try_from(self.spec.stop_timeout.as_millis()).unwrap_or(u64::MAX),
-            spec: self.spec_digest(),
+            spec: self.spec_digest(launch),
         })
     }
 
-    fn directory(&self, fill: &Placeholders<'_>, release: &Path) -> PathBuf {
-        match &self.spec.working_directory {
-            Some(dir) => PathBuf::from(fill.fill(dir)),
-            None if files::is_dir(release) => release.to_owned(),
-            None => PathBuf::from("/"),
-        }
-    }
-
     /// A digest of how the process is configured: a secret in its environment cannot be read back from it.
-    fn spec_digest(&self) -> String {
-        let text = format!("{:?} {:?} {:?}", self.spec.command, self.spec.env, self.spec.working_directory);
+    fn spec_digest(&self, launch: &Launch) -> String {
+        let text = format!("{:?} {:?} {:?}", launch.command, self.spec.env, launch.working_directory);
         hash::short(text.as_bytes(), 8)
     }
 
@@ -200,6 +230,20 @@ impl<'a> ProcessDriver<'a> {
     }
 
     /// How it ended; a record of that which cannot be read is as good as none.
+    fn start(&self, version: &Version, launch: &Launch) -> Result<()> {
+        if let Seen::Up(record) = self.look()?
+            && record.version == *version
+            && record.spec == self.spec_digest(launch)
+        {
+            return Ok(());
+        }
+        let orders = self.expect_release(version).and_then(|()| self.orders(version, launch))?;
+        self.stop()?;
+        self.wait_gone()?;
+        supervise::start(&orders, self.app.timeouts.deploy)
+            .map_err(|e| Error::new(format!("{version} could not be started")).because(e))
+    }
+
     fn ended(&self) -> String {
         let ended = document::read::<Ended>(&self.records.ended).ok().flatten();
         let how = ended.map_or_else(
@@ -225,7 +269,7 @@ impl Driver for ProcessDriver<'_> {
     }
 
     fn has_drifted(&self) -> Result<bool> {
-        Ok(matches!(self.look()?, Seen::Up(record) if record.spec != self.spec_digest()))
+        Ok(matches!(self.look()?, Seen::Up(record) if record.spec != self.spec_digest(&self.configured())))
     }
 
     fn prefetch(&self, version: &Version) -> Result<()> {
@@ -241,22 +285,28 @@ impl Driver for ProcessDriver<'_> {
             .remedy("put it back, or let the next converge choose from what is there"))
     }
 
-    fn can_deploy(&self, version: &Version) -> Result<()> {
-        self.expect_release(version).and_then(|()| self.orders(version)).map(drop)
+    fn prove(&self, version: &Version) -> Result<()> {
+        if self.has_drifted()? {
+            // What runs was started as it was configured before: that is known already, or cannot be known any more.
+            return Ok(());
+        }
+        let proven = Proven { schema: SCHEMA, version: version.clone(), launch: self.configured() };
+        if matches!(document::read::<Proven>(&self.layout.proven()), Ok(Some(known)) if known == proven) {
+            return Ok(());
+        }
+        document::write(&self.layout.proven(), &proven)
+    }
+
+    fn can_return_to(&self, version: &Version) -> Result<()> {
+        self.expect_release(version).and_then(|()| self.orders(version, &self.proven(version)?)).map(drop)
+    }
+
+    fn return_to(&self, version: &Version) -> Result<()> {
+        self.start(version, &self.proven(version)?)
     }
 
     fn deploy(&self, version: &Version) -> Result<()> {
-        if let Seen::Up(record) = self.look()?
-            && record.version == *version
-            && record.spec == self.spec_digest()
-        {
-            return Ok(());
-        }
-        let orders = self.expect_release(version).and_then(|()| self.orders(version))?;
-        self.stop()?;
-        self.wait_gone()?;
-        supervise::start(&orders, self.app.timeouts.deploy)
-            .map_err(|e| Error::new(format!("{version} could not be started")).because(e))
+        self.start(version, &self.configured())
     }
 
     fn stop(&self) -> Result<()> {

@@ -18,8 +18,6 @@ mod steps;
 mod tell;
 pub mod transaction;
 
-use std::path::{Path, PathBuf};
-
 use crate::alert::redact::Redactor;
 use crate::config::model::{App, Config};
 use crate::driver::{self, Driver};
@@ -41,29 +39,12 @@ pub struct Context<'a> {
     pub run: RunId,
     /// Who is told of steps as they happen.
     pub events: &'a dyn Events,
-    /// Where the configuration was read from, if not from its usual place: commands that people are given name it.
-    config_path: Option<PathBuf>,
 }
 
 impl<'a> Context<'a> {
     /// A new run.
     pub fn new(config: &'a Config, events: &'a dyn Events) -> Result<Self> {
-        Ok(Self { config, layout: Layout::new(&config.host), run: RunId::new()?, events, config_path: None })
-    }
-
-    /// The same, with a configuration from an unusual place.
-    #[must_use]
-    pub fn with_config_path(mut self, path: &Path) -> Self {
-        self.config_path = Some(path.to_owned());
-        self
-    }
-
-    /// A command line that a person can run as it is.
-    fn command(&self, words: &str) -> String {
-        match &self.config_path {
-            Some(path) => format!("warmkeep {words} --config {}", path.display()),
-            None => format!("warmkeep {words}"),
-        }
+        Ok(Self { config, layout: Layout::new(&config.host), run: RunId::new()?, events })
     }
 }
 

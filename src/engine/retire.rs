@@ -87,7 +87,7 @@ impl Subject<'_> {
 /// The state goes last: until then the app is still known and can be retired again.
 fn forget(layout: &AppLayout) -> Result<()> {
     let journals = layout.abandoned_journals()?;
-    for path in journals.iter().chain(&[layout.journal(), layout.history()]) {
+    for path in journals.iter().chain(&[layout.journal(), layout.history(), layout.proven()]) {
         files::remove_file(path)?;
     }
     files::give_up(&layout.reserve())?;

@@ -39,7 +39,11 @@ impl Runner<'_, '_> {
             Step::Restore => self.restore(leg),
             Step::Deploy => {
                 self.end_what_failed(leg)?;
-                subject.driver.deploy(&self.target(leg)?)
+                let target = self.target(leg)?;
+                match leg {
+                    Leg::Forward => subject.driver.deploy(&target),
+                    Leg::Back => subject.driver.return_to(&target),
+                }
             }
             Step::AfterDeploy => self.run_hook(leg, "afterDeploy", &subject.app.hooks.after_deploy),
             Step::Seal => {
@@ -77,7 +81,7 @@ impl Runner<'_, '_> {
         if driver.current()?.up != Up::Yes {
             return Ok(());
         }
-        driver.prefetch(from).and_then(|()| driver.can_deploy(from)).map_err(|e| {
+        driver.prefetch(from).and_then(|()| driver.can_return_to(from)).map_err(|e| {
             let remedy = format!(
                 "put back what it needs, so that there is a way back. To go on without one, end the processes of {app} \
                  by hand first, then deploy"
@@ -170,6 +174,9 @@ impl Runner<'_, '_> {
         // The last step tried is this one, and it has not ended.
         report.steps.pop();
         self.settle();
+        if self.progress().leg() == Leg::Forward {
+            self.subject.driver.prove(&self.progress().transaction.to)?;
+        }
         self.state.last = Some(LastOutcome { outcome: report.outcome, at: clock::now() });
         match self.keep(&report) {
             Err(e) if e.kind() == ErrorKind::DiskFull => {

@@ -180,7 +180,7 @@ impl Subject<'_> {
             cause_key: failed_step(report).unwrap_or_default().to_owned(),
             title,
             body: self.story(report),
-            command: Some(self.ctx.command(&command)),
+            command: Some(format!("warmkeep {command}")),
         })
     }
 
@@ -216,7 +216,7 @@ impl Subject<'_> {
             cause_key: hold.refusal.word().to_owned(),
             title: format!("{} {} is held: {}", self.app.name, hold.version, hold.refusal.explain()),
             body: self.redact.clean(&[vec![hold.refusal.explain()], notes].concat().join("\n\n")),
-            command: Some(self.ctx.command(&command)),
+            command: Some(format!("warmkeep {command}")),
         };
         alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
     }
@@ -234,7 +234,7 @@ impl Subject<'_> {
             body: format!(
                 "{why}\nFree some space, or raise `snapshots.maxBytes`; the next converge tries again."
             ),
-            command: Some(self.ctx.command(&format!("plan {}", self.app.name))),
+            command: Some(format!("warmkeep plan {}", self.app.name)),
         };
         alert::raise(&self.ctx.layout, news, self.ctx.config.alerts.dedupe).map(drop)
     }

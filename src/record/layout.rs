@@ -189,6 +189,11 @@ impl AppLayout {
         Ok(free.unwrap_or_else(|| name(taken.len() + 1)))
     }
 
+    /// How the last version that passed its gate was started.
+    pub fn proven(&self) -> PathBuf {
+        self.state.join("proven.json")
+    }
+
     /// What happened to the app.
     pub fn history(&self) -> PathBuf {
         self.state.join("history.jsonl")
