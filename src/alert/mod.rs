@@ -163,7 +163,7 @@ fn write(layout: &Layout, path: &std::path::Path, alert: &Alert) -> Result<()> {
 fn is_told(path: &std::path::Path, news: &News, now: Timestamp, dedupe: std::time::Duration) -> Result<bool> {
     let Some(facts) = files::facts(path)? else { return Ok(false) };
     let age = now.as_second().saturating_sub(facts.mtime);
-    Ok(news.kind.is_told_once() || (0..i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX)).contains(&age))
+    Ok(news.kind.is_told_once() || age < i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The name follows from the cause, so that telling it twice is seen without reading the folder.

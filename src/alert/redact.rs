@@ -1,19 +1,11 @@
 //! Secrets are taken out of everything that is written down or shown: by value, wherever they stand.
 
-use std::sync::LazyLock;
-
-use regex::Regex;
-
 use crate::config::model::{App, Driver, Probe};
 use crate::sys::files;
 
 /// Shorter values would mask ordinary words.
 const SHORTEST: usize = 6;
 const MASK: &str = "«masked»";
-
-/// The password in `scheme://user:password@host`, wherever a URL stands.
-static IN_URL: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"([A-Za-z][A-Za-z0-9+.-]*://[^\s/:@]*):[^\s/@]+@").ok());
 
 /// Knows an app's secrets and masks them.
 #[derive(Clone, Default)]
@@ -31,11 +23,8 @@ impl Redactor {
     /// The secrets of an app: environment values and headers whose names say so, and the password files of its checks.
     pub fn of(app: &App) -> Self {
         let mut secrets: Vec<String> = environment(&app.driver)
-            .filter_map(
-                |(name, value)| {
-                    if names_a_secret(name) { Some(value.clone()) } else { password_in_url(value) }
-                },
-            )
+            .filter(|(name, _)| names_a_secret(name))
+            .map(|(_, value)| value.clone())
             .collect();
         for check in app.health.checks.values() {
             if let Probe::Http(http) = &check.probe {
@@ -53,19 +42,8 @@ impl Redactor {
 
     /// The text without its secrets.
     pub fn clean(&self, text: &str) -> String {
-        let text = self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK));
-        match IN_URL.as_ref() {
-            Some(pattern) => pattern.replace_all(&text, format!("${{1}}:{MASK}@")).into_owned(),
-            None => text,
-        }
+        self.secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, MASK))
     }
-}
-
-fn password_in_url(value: &str) -> Option<String> {
-    let (_, rest) = value.split_once("://")?;
-    let authority = rest.split('/').next()?;
-    let (userinfo, _) = authority.rsplit_once('@')?;
-    Some(userinfo.split_once(':')?.1.to_owned())
 }
 
 fn environment(driver: &Driver) -> impl Iterator<Item = (&String, &String)> {
@@ -114,14 +92,6 @@ mod tests {
         for name in ["MONKEY", "KEYBOARD", "BYPASS_CACHE", "LANG", "PORT", "HOME"] {
             assert!(!names_a_secret(name), "{name}");
         }
-    }
-
-    #[test]
-    fn the_password_in_a_url_is_masked_and_the_rest_of_it_is_not() {
-        let clean =
-            Redactor::default().clean("postgres://notes:hunter2@db/notes refused; see http://a:80/b@c");
-        assert_eq!(clean, "postgres://notes:«masked»@db/notes refused; see http://a:80/b@c");
-        assert_eq!(password_in_url("postgres://u:secret-pw@db:5432/x").as_deref(), Some("secret-pw"));
     }
 
     #[test]

@@ -24,19 +24,16 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let version = version(&options.version)?;
     let ctx = session.context(&config)?;
     let new = decree::approve(&ctx, app, &version)?;
-    let held = decree::is_held(&ctx, app, &version);
+    if !decree::is_held(&ctx, app, &version)? {
+        tracing::warn!(name: "approve.notHeld", "{version} was not among the held versions at the last look");
+    }
     if session.global.json {
         output::json(
-            &json!({ "schema": 1, "app": app.name, "version": version, "approved": true, "changed": new, "held": held }),
+            &json!({ "schema": 1, "app": app.name, "version": version, "approved": true, "changed": new }),
         )?;
     } else {
         let already = if new { "" } else { " already" };
-        let next = if held {
-            "the next converge takes it"
-        } else {
-            "it was not held at the last look, so nothing may come of it"
-        };
-        output::line(&format!("{} {version} is approved{already}: {next}", app.name))?;
+        output::line(&format!("{} {version} is approved{already}: the next converge takes it", app.name))?;
     }
     Ok(0)
 }

@@ -140,32 +140,29 @@ pub fn main() -> u8 {
         }
     };
     logging::start(&cli.global);
-    let session = Session::new(cli.global);
-    run(&session, cli.verb).unwrap_or_else(|e| {
-        if session.global.json {
-            output::json_error(&e);
-        }
+    run(cli).unwrap_or_else(|e| {
         output::error(&e);
         code_of(&e)
     })
 }
 
-fn run(session: &Session, verb: Verb) -> Result<u8> {
-    match verb {
-        Verb::Check => check::run(session),
-        Verb::Plan(options) => plan::run(session, &options),
-        Verb::Converge(options) => converge::run(session, &options),
-        Verb::Deploy(options) => deploy::run(session, &options),
-        Verb::Rollback(options) => rollback::run(session, &options),
-        Verb::Retire(options) => retire::run(session, &options),
-        Verb::Approve(options) => approve::run(session, &options),
-        Verb::Release(options) => release::run(session, &options),
-        Verb::Nightly(options) => nightly::run(session, &options),
-        Verb::Status => status::run(session),
-        Verb::History(options) => history::run(session, &options),
-        Verb::Alerts(verb) => alerts::run(session, &verb),
+fn run(cli: Cli) -> Result<u8> {
+    let session = Session::new(cli.global);
+    match cli.verb {
+        Verb::Check => check::run(&session),
+        Verb::Plan(options) => plan::run(&session, &options),
+        Verb::Converge(options) => converge::run(&session, &options),
+        Verb::Deploy(options) => deploy::run(&session, &options),
+        Verb::Rollback(options) => rollback::run(&session, &options),
+        Verb::Retire(options) => retire::run(&session, &options),
+        Verb::Approve(options) => approve::run(&session, &options),
+        Verb::Release(options) => release::run(&session, &options),
+        Verb::Nightly(options) => nightly::run(&session, &options),
+        Verb::Status => status::run(&session),
+        Verb::History(options) => history::run(&session, &options),
+        Verb::Alerts(verb) => alerts::run(&session, &verb),
         Verb::Schema => schema::run(),
-        Verb::Demo(options) => demo::run(session, &options),
+        Verb::Demo(options) => demo::run(&session, &options),
         Verb::Completions(options) => completions::run(&options),
         Verb::Man => man::run(),
         Verb::Internal(verb) => internal::run(&verb),

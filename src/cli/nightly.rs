@@ -1,18 +1,12 @@
 //! `nightly`: the whole night, under the host lock.
 
-use std::path::Path;
-
 use clap::Args;
 
-use super::{FAILED, Session, converge, output};
+use super::{Session, converge};
 use crate::engine::schedule;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plan::order::Selection;
 use crate::record::document;
-use crate::sys::files;
-
-/// How many reports of nights are kept.
-const NIGHTS: usize = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -26,19 +20,6 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let ctx = session.context(&config)?;
     let everything = Selection { wanted: config.apps.keys().cloned().collect(), ..Selection::default() };
     let report = schedule::run_alone(&ctx, &everything, options.jobs)?;
-    let code = converge::show(session, &report)?;
-    let kept = document::write(&ctx.layout.runs().join(format!("{}.json", report.run)), &report)
-        .and_then(|()| prune(&ctx.layout.runs()));
-    if let Err(e) = kept {
-        output::error(&Error::new("the report of this night could not be kept").because(e));
-        return Ok(if code == 0 { FAILED } else { code });
-    }
-    Ok(code)
-}
-
-/// Ids sort by time: the first ones are the oldest.
-fn prune(runs: &Path) -> Result<()> {
-    let reports = files::list(runs)?;
-    let beyond = reports.len().saturating_sub(NIGHTS);
-    reports.iter().take(beyond).try_for_each(|report| files::remove_file(report))
+    document::write(&ctx.layout.runs().join(format!("{}.json", report.run)), &report)?;
+    converge::show(session, &report)
 }

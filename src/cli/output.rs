@@ -1,25 +1,19 @@
 //! What goes to stdout and stderr, and how tables look.
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
-use serde_json::json;
 
 use crate::config::Invalid;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::record::report::{AppReport, Outcome};
 use crate::sys::env;
-
-/// Whether this invocation has printed its JSON document.
-static PRINTED: AtomicBool = AtomicBool::new(false);
 
 /// Prints one JSON document.
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| Error::new("a report cannot be written as JSON").because(e))?;
-    PRINTED.store(true, Ordering::SeqCst);
     line(&text)
 }
 
@@ -28,20 +22,6 @@ pub(super) fn json_or_nothing(document: &impl Serialize) {
     if let Err(e) = json(document) {
         tracing::debug!(name: "output.closed", error = e.chain());
     }
-}
-
-/// Prints what went wrong as the one JSON document, unless one was printed already.
-pub(super) fn json_error(error: &Error) {
-    if PRINTED.load(Ordering::SeqCst) {
-        return;
-    }
-    let kind = match error.kind() {
-        Kind::Usage => "usage",
-        Kind::Busy => "busy",
-        Kind::Failed | Kind::DiskFull => "failed",
-    };
-    let what = json!({ "kind": kind, "message": error.chain(), "remedy": error.hint() });
-    json_or_nothing(&json!({ "schema": 1, "error": what }));
 }
 
 /// Prints a line. A reader that went away (a closed pipe) is no failure.

@@ -32,9 +32,9 @@ pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> 
 }
 
 /// Whether a version was held when the app was last looked at.
-pub fn is_held(ctx: &Context<'_>, app: &App, version: &Version) -> bool {
-    let probe = Probe::read(ctx.layout.app(&app.name).probe());
-    probe.is_some_and(|probe| probe.held.iter().any(|held| held.version == *version))
+pub fn is_held(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> {
+    let probe = Probe::read(ctx.layout.app(&app.name).probe())?;
+    Ok(probe.is_some_and(|probe| probe.held.iter().any(|held| held.version == *version)))
 }
 
 fn contradiction(app: &App, version: &Version, key: &str, remedy: &str) -> Error {

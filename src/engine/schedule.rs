@@ -1,7 +1,6 @@
 //! Several apps: dependencies first, independent ones at once, none stopped by another's failure.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -90,19 +89,10 @@ fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
     board.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A bug that ends the work on one app must not leave the others waiting for it.
-fn survived(name: &str, work: impl FnOnce() -> AppReport) -> AppReport {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| AppReport {
-        cause: Some("warmkeep itself failed while it worked on it: this is a bug".into()),
-        remedy: Some("run converge again, which finishes what was begun, and report what stderr says".into()),
-        ..AppReport::new(name, Outcome::Failed)
-    })
-}
-
 fn work(ctx: &Context<'_>, selection: &Selection, board: &Mutex<Board>, changed: &Condvar) {
     while let Some((name, verdict)) = next(ctx, board, changed) {
         let report = match (ctx.config.apps.get(&name), verdict) {
-            (Some(app), None) => survived(&name, || converge(ctx, app, intent(selection, &name))),
+            (Some(app), None) => converge(ctx, app, intent(selection, &name)),
             (_, Some(why)) => skipped(ctx, &name, why),
             (None, None) => skipped(ctx, &name, "it is not declared".into()),
         };
@@ -175,16 +165,4 @@ pub fn single(ctx: &Context<'_>, app: &App, work: impl FnOnce() -> AppReport) ->
     ctx.layout.create()?;
     let taken = lock::shared(&ctx.layout.host_lock());
     unless_busy(ctx, taken, std::iter::once(&app.name), || Ok(report(ctx, started_at, vec![work()])))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bug_in_the_work_on_one_app_is_a_report_of_that_app() {
-        let report = survived("notes", || panic!("a bug"));
-        assert_eq!((report.app.as_str(), report.outcome), ("notes", Outcome::Failed));
-        assert!(report.cause.unwrap().contains("bug"));
-    }
 }

@@ -66,17 +66,8 @@ impl Probe {
         Self { schema: SCHEMA, captured_at, health, last_error, held }
     }
 
-    /// Reads the last one; `None`: there is none, or none that can be read. It is a cache, written without waiting for
-    /// the disk: the next probe writes it anew.
-    pub fn read(path: &Path) -> Option<Self> {
-        Self::read_strictly(path).unwrap_or_else(|e| {
-            tracing::debug!(name: "status.unreadable", error = e.chain());
-            None
-        })
-    }
-
-    /// The same for who wants to tell that it cannot be read.
-    pub fn read_strictly(path: &Path) -> Result<Option<Self>> {
+    /// Reads the last one; `None`: there is none.
+    pub fn read(path: &Path) -> Result<Option<Self>> {
         document::read(path)
     }
 
