@@ -112,16 +112,11 @@ fn app(config: &Config, layout: &Layout, name: &str, now: Timestamp) -> AppStatu
     let folders = layout.app(name);
     let state = AppState::read(&folders.state_file());
     let probe = Probe::read(folders.probe());
-    let error = [state.as_ref().err(), probe.as_ref().err()]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(crate::error::Error::chain);
+    let error = state.as_ref().err().map(crate::error::Error::chain);
     let state = state
         .ok()
         .flatten()
         .unwrap_or_else(|| AppState::new(name, declared.map_or("", |app| app.driver.name())));
-    let probe = probe.ok().flatten();
     AppStatus {
         app: name.to_owned(),
         declared: declared.is_some(),
