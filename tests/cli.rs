@@ -176,6 +176,30 @@ fn an_app_that_nobody_declared_is_a_usage_error_with_what_was_meant() {
 }
 
 #[test]
+fn every_failure_is_one_json_document_where_json_is_asked_for() {
+    let host = Host::new();
+    for (verb, message) in [
+        (&["converge", "nope"][..], "there is no app `nope`"),
+        (&["plan", "nope"], "there is no app `nope`"),
+        (&["history", "nope"], "there is no app `nope`"),
+        (&["retire", "nope"], "there is no app `nope`"),
+        (&["deploy", APP, "a b"], "`a b` is no version"),
+        (&["deploy", APP], "required arguments"),
+        (&["convrege"], "unrecognized subcommand"),
+    ] {
+        let ran = host.run(&[verb, &["--json"]].concat());
+        let error = ran.json()["error"].clone();
+        assert_eq!((ran.code, &ran.json()["schema"], &error["kind"]), (2, &json!(1), &json!("usage")));
+        assert!(error["message"].as_str().unwrap().contains(message), "{error}");
+        assert!(ran.stderr.contains(message), "{ran:?}");
+    }
+    let nope = host.run(&["converge", "note", "--json"]).json();
+    assert_eq!(nope["error"]["remedy"], "did you mean `notes`?");
+    let failed = host.run(&["release", APP, "1.0.0", "--json"]);
+    assert_eq!((failed.code, &failed.json()["error"]["kind"]), (1, &json!("failed")));
+}
+
+#[test]
 fn wrong_usage_is_exit_2_and_help_is_exit_0() {
     for arguments in [
         &["convrege"][..],
