@@ -293,6 +293,21 @@ fn check_lists_every_error_for_programs() {
 }
 
 #[test]
+fn a_reading_that_is_older_than_a_day_is_marked_as_stale() {
+    let host = Host::new();
+    host.install();
+    assert!(!host.run(&["status"]).stdout.contains("stale"));
+    let file = host.path("state/status/notes.json");
+    let mut probe: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    probe["capturedAt"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&file, probe.to_string()).unwrap();
+    let status = host.run(&["status"]).stdout;
+    assert!(status.contains("d ago (stale)"), "{status}");
+    let age = host.run(&["status", "--json"]).json()["apps"][0]["lastProbeAgeS"].as_i64();
+    assert!(age.is_some_and(|age| age > 86_400), "{age:?}");
+}
+
+#[test]
 fn json_is_one_document_and_nothing_else() {
     let host = eventful();
     host.converge();

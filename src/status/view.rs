@@ -80,6 +80,16 @@ pub struct AppStatus {
     pub error: Option<String>,
 }
 
+/// A reading older than this says nothing of now.
+const STALE_AFTER_S: i64 = 24 * 60 * 60;
+
+impl AppStatus {
+    /// Whether the last probe is older than a day.
+    pub fn is_stale(&self) -> bool {
+        self.last_probe_age_s.is_some_and(|age| age > STALE_AFTER_S)
+    }
+}
+
 /// Composes the status of all apps that are declared or still known.
 pub fn compose(config: &Config, layout: &Layout) -> Result<Status> {
     let now = clock::now();
