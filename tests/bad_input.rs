@@ -324,11 +324,17 @@ fn an_alert_that_is_garbage_hides_no_other() {
 }
 
 #[test]
-fn a_probe_that_is_garbage_is_told_by_status_and_made_anew() {
+fn a_probe_that_is_garbage_is_no_probe_and_made_anew() {
     let host = installed();
     let file = host.path("state/status/notes.json");
     fs::write(&file, "{").unwrap();
-    assert!(host.run(&["status"]).stdout.contains("corrupt"));
+    let status = host.run(&["status", "--json"]);
+    let app = &status.json()["apps"][0];
+    assert_eq!((status.code, &app["health"], &app["error"]), (0, &json!("unknown"), &json!(null)));
+    assert!(status.stderr.contains("corrupt"), "{status:?}");
+    let approve = host.run(&["approve", APP, "2.0.0"]);
+    assert_eq!(approve.code, 0, "{approve:?}");
+    assert_eq!(host.state(APP)["approved"][0]["version"], "2.0.0");
     assert_eq!(host.converge().outcome(APP), "noop");
     assert_eq!(host.run(&["status", "--json"]).json()["apps"][0]["health"], "healthy");
 }

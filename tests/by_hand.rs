@@ -73,6 +73,32 @@ fn a_major_step_is_held_until_it_is_approved() {
 }
 
 #[test]
+fn an_approval_that_no_converge_would_use_is_not_recorded() {
+    let host = upgraded();
+    for (version, words) in [("1.1.0", "is what runs"), ("1.0.0", "is older than 1.1.0")] {
+        let ran = host.run(&["approve", APP, version]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stdout.contains(words) && !ran.stdout.contains("takes it"), "{ran:?}");
+        let document = host.run(&["approve", APP, version, "--json"]).json();
+        assert_eq!((&document["approved"], &document["changed"]), (&json!(false), &json!(false)));
+    }
+    assert_eq!(host.state(APP)["approved"], json!([]));
+}
+
+#[test]
+fn an_approval_of_what_nothing_listed_as_held_is_recorded_and_says_so() {
+    let host = installed();
+    let ran = host.run(&["approve", APP, "3.0.0"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("nothing listed it as held") && !ran.stdout.contains("the next converge"));
+    assert_eq!(host.state(APP)["approved"][0]["version"], "3.0.0");
+    host.release("2.0.0", "");
+    host.converge();
+    let held = host.run(&["approve", APP, "2.0.0"]);
+    assert!(held.stdout.contains("is approved: the next converge takes it"), "{held:?}");
+}
+
+#[test]
 fn what_the_policy_allows_is_taken_while_the_rest_is_held() {
     let host = installed();
     host.release("1.4.0", "");

@@ -176,6 +176,30 @@ fn an_app_that_nobody_declared_is_a_usage_error_with_what_was_meant() {
 }
 
 #[test]
+fn every_failure_is_one_json_document_where_json_is_asked_for() {
+    let host = Host::new();
+    for (verb, message) in [
+        (&["converge", "nope"][..], "there is no app `nope`"),
+        (&["plan", "nope"], "there is no app `nope`"),
+        (&["history", "nope"], "there is no app `nope`"),
+        (&["retire", "nope"], "there is no app `nope`"),
+        (&["deploy", APP, "a b"], "`a b` is no version"),
+        (&["deploy", APP], "required arguments"),
+        (&["convrege"], "unrecognized subcommand"),
+    ] {
+        let ran = host.run(&[verb, &["--json"]].concat());
+        let error = ran.json()["error"].clone();
+        assert_eq!((ran.code, &ran.json()["schema"], &error["kind"]), (2, &json!(1), &json!("usage")));
+        assert!(error["message"].as_str().unwrap().contains(message), "{error}");
+        assert!(ran.stderr.contains(message), "{ran:?}");
+    }
+    let nope = host.run(&["converge", "note", "--json"]).json();
+    assert_eq!(nope["error"]["remedy"], "did you mean `notes`?");
+    let failed = host.run(&["release", APP, "1.0.0", "--json"]);
+    assert_eq!((failed.code, &failed.json()["error"]["kind"]), (1, &json!("failed")));
+}
+
+#[test]
 fn wrong_usage_is_exit_2_and_help_is_exit_0() {
     for arguments in [
         &["convrege"][..],
@@ -266,6 +290,38 @@ fn check_lists_every_error_for_programs() {
     // Every verb that needs the configuration says the same, in the same document.
     let converge = host.run(&["converge", "--json"]);
     assert_eq!((converge.code, converge.json()), (2, document));
+}
+
+#[test]
+fn a_reading_that_is_older_than_a_day_is_marked_as_stale() {
+    let host = Host::new();
+    host.install();
+    assert!(!host.run(&["status"]).stdout.contains("stale"));
+    let file = host.path("state/status/notes.json");
+    let mut probe: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    probe["capturedAt"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&file, probe.to_string()).unwrap();
+    let status = host.run(&["status"]).stdout;
+    assert!(status.contains("d ago (stale)"), "{status}");
+    let age = host.run(&["status", "--json"]).json()["apps"][0]["lastProbeAgeS"].as_i64();
+    assert!(age.is_some_and(|age| age > 86_400), "{age:?}");
+}
+
+#[test]
+fn a_night_whose_report_cannot_be_kept_still_tells_how_it_went() {
+    let host = Host::new();
+    let night = host.run(&["nightly", "--json"]);
+    assert_eq!((night.code, night.outcome(APP).as_str()), (0, "installed"), "{night:?}");
+    assert_eq!(fs::read_dir(host.path("state/runs")).unwrap().count(), 1);
+    // Even root cannot write there.
+    fs::remove_dir_all(host.path("state/runs")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/fdinfo", host.path("state/runs")).unwrap();
+    let night = host.run(&["nightly", "--json"]);
+    assert_eq!((night.code, night.outcome(APP).as_str()), (1, "noop"), "{night:?}");
+    assert!(night.stderr.contains("error:") && night.stderr.contains("runs"), "{night:?}");
+    host.release("1.1.0", "sick");
+    let night = host.run(&["nightly", "--json"]);
+    assert_eq!((night.code, night.outcome(APP).as_str()), (4, "rolledBack"), "{night:?}");
 }
 
 #[test]

@@ -101,6 +101,8 @@ fn every_verb_that_changes_an_app_says_busy_while_another_run_is_at_work_on_it()
         assert_eq!(busy.code, 75, "{verb:?}: {busy:?}");
         assert!(began.elapsed() < Duration::from_secs(3), "{verb:?}");
     }
+    let busy = host.run(&["approve", APP, "2.0.0", "--json"]);
+    assert_eq!((busy.code, &busy.json()["error"]["kind"]), (75, &json!("busy")), "{busy:?}");
     // Those that only look are not kept waiting.
     for verb in [&["plan"][..], &["status"], &["history"], &["alerts", "list"]] {
         assert_eq!(host.run(verb).code, 0, "{verb:?}");

@@ -25,7 +25,8 @@ const TOKEN: &str = "tok-7f3e9a2b1c";
 const HEADER: &str = "hdr-55aa77cc99";
 const FILE: &str = "file-kept-password";
 const URL: &str = "url-kept-password";
-const ALL: [&str; 5] = [PASSWORD, TOKEN, HEADER, FILE, URL];
+const DSN: &str = "dsn-kept-password";
+const ALL: [&str; 6] = [PASSWORD, TOKEN, HEADER, FILE, URL, DSN];
 
 /// A host whose app has every sort of secret, and tells them to whoever listens.
 fn talkative() -> Host {
@@ -34,7 +35,10 @@ fn talkative() -> Host {
     let file = host.path("password");
     let url = format!("http://127.0.0.1:{}", host.port);
     host.configure(|app| {
-        app["driver"]["process"]["env"] = json!({ "DB_PASSWORD": PASSWORD, "API_TOKEN": TOKEN, "LANG": "C" });
+        app["driver"]["process"]["env"] = json!({
+            "DB_PASSWORD": PASSWORD, "API_TOKEN": TOKEN, "LANG": "C",
+            "DATABASE_URL": format!("postgres://notes:{DSN}@127.0.0.1/notes")
+        });
         app["hooks"]["afterDeploy"] = json!(["true"]);
         app["health"]["checks"] = json!({
             "http": { "http": {
@@ -55,8 +59,8 @@ fn blabbing(host: &Host) {
     let words: Vec<String> =
         demo.as_array().unwrap().iter().map(|w| w.as_str().unwrap().to_owned()).collect();
     let script = format!(
-        "test {{version}} = 1.0.0 && exec \"$@\"; sleep 0.1; echo \"password $DB_PASSWORD, token $API_TOKEN\"; \
-         cat {}; echo {HEADER}; exit 1",
+        "test {{version}} = 1.0.0 && exec \"$@\"; sleep 0.1; echo \"password $DB_PASSWORD, token $API_TOKEN, \
+         at $DATABASE_URL with {DSN}\"; cat {}; echo {HEADER}; exit 1",
         host.path("password").display()
     );
     host.configure(|app| {

@@ -160,10 +160,16 @@ fn write(layout: &Layout, path: &std::path::Path, alert: &Alert) -> Result<()> {
     }
 }
 
+/// What nobody can read was not told. Nor was, for sure, what is dated after now: a clock that jumped must silence nothing.
 fn is_told(path: &std::path::Path, news: &News, now: Timestamp, dedupe: std::time::Duration) -> Result<bool> {
     let Some(facts) = files::facts(path)? else { return Ok(false) };
+    if let Err(e) = document::read::<Alert>(path) {
+        tracing::warn!(name: "alert.unreadable", error = e.chain());
+        return Ok(false);
+    }
     let age = now.as_second().saturating_sub(facts.mtime);
-    Ok(news.kind.is_told_once() || age < i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX))
+    let fresh = 0..i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX);
+    Ok(news.kind.is_told_once() || fresh.contains(&age))
 }
 
 /// The name follows from the cause, so that telling it twice is seen without reading the folder.
@@ -230,14 +236,44 @@ mod tests {
         assert!(raise(&layout, news(Kind::Failed), Duration::ZERO).unwrap());
     }
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn open(layout: &Layout) -> std::path::PathBuf {
+        let files = files::list(&layout.alerts()).unwrap();
+        files.into_iter().find(|p| p.extension().is_some_and(|e| e == "json")).unwrap()
+    }
+
+    #[test]
+    fn an_alert_dated_after_now_silences_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = layout(dir.path());
+        assert!(raise(&layout, news(Kind::Stuck), DAY).unwrap());
+        let file = open(&layout);
+        let touch = ["touch", "-d", "2999-01-01", file.to_str().unwrap()];
+        crate::sys::process::Program::new(touch).run_ok().unwrap();
+        assert!(raise(&layout, news(Kind::Stuck), DAY).unwrap());
+        assert!(!raise(&layout, news(Kind::Stuck), DAY).unwrap(), "it is dated now");
+    }
+
+    #[test]
+    fn an_alert_that_cannot_be_read_is_told_anew() {
+        for kind in [Kind::Hold, Kind::Failed] {
+            let dir = tempfile::tempdir().unwrap();
+            let layout = layout(dir.path());
+            raise(&layout, news(kind), DAY).unwrap();
+            files::write_cache(&open(&layout), b"{").unwrap();
+            assert!(raise(&layout, news(kind), DAY).unwrap());
+            assert_eq!(list(&layout).unwrap().0.len(), 1);
+        }
+    }
+
     #[test]
     fn an_alert_that_was_seen_is_not_told_again() {
         let dir = tempfile::tempdir().unwrap();
         let layout = layout(dir.path());
         raise(&layout, news(Kind::Hold), Duration::ZERO).unwrap();
-        let open = files::list(&layout.alerts()).unwrap();
-        let file = open.iter().find(|p| p.extension().is_some_and(|e| e == "json")).unwrap();
-        files::rename(file, &layout.alerts().join("seen").join(file.file_name().unwrap())).unwrap();
+        let file = open(&layout);
+        files::rename(&file, &layout.alerts().join("seen").join(file.file_name().unwrap())).unwrap();
         assert!(!raise(&layout, news(Kind::Hold), Duration::ZERO).unwrap());
         assert!(list(&layout).unwrap().0.is_empty());
     }

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::error::{Error, Kind, Result};
+use crate::sys::env;
 
 use session::Session;
 
@@ -133,17 +134,32 @@ pub fn main() -> u8 {
     crate::sys::process::pass_nothing_on();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => {
-            // Help and version go to stdout with code 0, wrong usage to stderr with code 2. A closed pipe is no failure.
-            let _ = e.print();
-            return if e.use_stderr() { USAGE } else { 0 };
-        }
+        Err(e) => return not_understood(&e),
     };
     logging::start(&cli.global);
+    let json = cli.global.json;
     run(cli).unwrap_or_else(|e| {
         output::error(&e);
+        if json {
+            output::json_error(&e.chain(), e.hint(), word_of(&e));
+        }
         code_of(&e)
     })
+}
+
+/// Help and version go to stdout with code 0, wrong usage to stderr with code 2. A closed pipe is no failure.
+fn not_understood(error: &clap::Error) -> u8 {
+    let _ = error.print();
+    if !error.use_stderr() {
+        return 0;
+    }
+    // Nothing was parsed, so that this is all there is to tell by.
+    if env::arguments().take_while(|argument| argument != "--").any(|argument| argument == "--json") {
+        let text = error.render().to_string();
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        output::json_error(message, Some("`warmkeep --help` names every verb and option"), "usage");
+    }
+    USAGE
 }
 
 fn run(cli: Cli) -> Result<u8> {
@@ -174,6 +190,14 @@ fn code_of(error: &Error) -> u8 {
         Kind::Usage => USAGE,
         Kind::Busy => BUSY,
         Kind::Failed | Kind::DiskFull => FAILED,
+    }
+}
+
+fn word_of(error: &Error) -> &'static str {
+    match error.kind() {
+        Kind::Usage => "usage",
+        Kind::Busy => "busy",
+        Kind::Failed | Kind::DiskFull => "failed",
     }
 }
 

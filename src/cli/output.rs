@@ -1,17 +1,23 @@
 //! What goes to stdout and stderr, and how tables look.
 
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::config::Invalid;
 use crate::error::{Error, Result};
 use crate::record::report::{AppReport, Outcome};
 use crate::sys::env;
 
+/// Whether this invocation has printed its JSON document.
+static SAID: AtomicBool = AtomicBool::new(false);
+
 /// Prints one JSON document.
 pub(super) fn json(document: &impl Serialize) -> Result<()> {
+    SAID.store(true, Ordering::Relaxed);
     let text = serde_json::to_string_pretty(document)
         .map_err(|e| Error::new("a report cannot be written as JSON").because(e))?;
     line(&text)
@@ -21,6 +27,14 @@ pub(super) fn json(document: &impl Serialize) -> Result<()> {
 pub(super) fn json_or_nothing(document: &impl Serialize) {
     if let Err(e) = json(document) {
         tracing::debug!(name: "output.closed", error = e.chain());
+    }
+}
+
+/// Prints the JSON document of an invocation that failed before it could print the one of its verb.
+pub(super) fn json_error(message: &str, remedy: Option<&str>, kind: &str) {
+    if !SAID.load(Ordering::Relaxed) {
+        let error = json!({ "message": message, "remedy": remedy, "kind": kind });
+        json_or_nothing(&json!({ "schema": 1, "error": error }));
     }
 }
 

@@ -29,13 +29,18 @@ fn show(status: &Status) -> Result<()> {
             Cell::new(&app.app),
             health(app.health),
             Cell::new(app.version.as_ref().map_or("–", |version| version.as_str())),
-            Cell::new(app.last_probe_age_s.map_or_else(|| "never".to_owned(), output::age)),
+            seen(app),
             last(app),
             Cell::new(notes(app).join("; ")),
         ]);
     }
     output::line(&table.to_string())?;
     output::line(&footer(status))
+}
+
+fn seen(app: &AppStatus) -> Cell {
+    let age = app.last_probe_age_s.map_or_else(|| "never".to_owned(), output::age);
+    if app.is_stale() { Cell::new(format!("{age} (stale)")).fg(Color::Yellow) } else { Cell::new(age) }
 }
 
 fn health(health: Health) -> Cell {

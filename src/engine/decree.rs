@@ -2,15 +2,28 @@
 
 use super::Context;
 use super::app::lock_app;
-use crate::config::model::App;
+use crate::config::model::{App, Order};
 use crate::error::{Error, Result};
 use crate::record::state::AppState;
 use crate::status::Probe;
 use crate::sys::clock;
 use crate::version::Version;
 
-/// Lets a held version through at the next converge; says whether that is new.
-pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> {
+/// What became of an approval.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// It is recorded.
+    Recorded,
+    /// It was recorded before.
+    Already,
+    /// Nothing is recorded: the app is on that version.
+    Running,
+    /// Nothing is recorded: the app is on this version, which comes after it.
+    Passed(Version),
+}
+
+/// Lets a held version through at the next converge.
+pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<Approved> {
     if app.versions.deny.iter().any(|denied| denied == version.as_str()) {
         return Err(contradiction(app, version, "versions.deny", "take it out of there"));
     }
@@ -23,18 +36,35 @@ pub fn approve(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> 
         ));
     }
     change(ctx, app, |state| {
+        if let Some(needless) = needless(app, state, version) {
+            return Ok(needless);
+        }
         if state.quarantined.iter().any(|q| q.version == *version) {
             let release = format!("`warmkeep release {} {version}` gives it another chance", app.name);
             return Err(Error::new(format!("{} {version} is in quarantine", app.name)).remedy(release));
         }
-        Ok(state.approve(version.clone(), clock::now()))
+        let new = state.approve(version.clone(), clock::now());
+        Ok(if new { Approved::Recorded } else { Approved::Already })
     })
 }
 
+/// An approval that no converge would ever use.
+fn needless(app: &App, state: &AppState, version: &Version) -> Option<Approved> {
+    let current = state.current.as_ref()?;
+    if current.same_as(version) {
+        return Some(Approved::Running);
+    }
+    let passed = match (app.versions.order, version.parsed(), current.parsed()) {
+        (Order::Semver, Some(version), Some(current)) => version.precedence(&current).is_lt(),
+        _ => false,
+    };
+    passed.then(|| Approved::Passed(current.clone()))
+}
+
 /// Whether a version was held when the app was last looked at.
-pub fn is_held(ctx: &Context<'_>, app: &App, version: &Version) -> Result<bool> {
-    let probe = Probe::read(ctx.layout.app(&app.name).probe())?;
-    Ok(probe.is_some_and(|probe| probe.held.iter().any(|held| held.version == *version)))
+pub fn is_held(ctx: &Context<'_>, app: &App, version: &Version) -> bool {
+    let probe = Probe::read(ctx.layout.app(&app.name).probe());
+    probe.is_some_and(|probe| probe.held.iter().any(|held| held.version == *version))
 }
 
 fn contradiction(app: &App, version: &Version, key: &str, remedy: &str) -> Error {

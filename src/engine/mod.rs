@@ -11,6 +11,7 @@ pub mod foresee;
 mod gate;
 mod hooks;
 pub mod observe;
+mod pool;
 mod restore;
 pub mod retire;
 pub mod schedule;

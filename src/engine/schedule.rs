@@ -1,13 +1,12 @@
 //! Several apps: dependencies first, independent ones at once, none stopped by another's failure.
 
-use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-
 use jiff::Timestamp;
 
 use super::app::converge;
 use super::events::Event;
+use super::pool::{self, Reports, work_through};
 use super::{Context, Subject};
+use crate::alert::redact::Redactor;
 use crate::config::model::App;
 use crate::error::{Kind, Result};
 use crate::plan::converge::Intent;
@@ -19,11 +18,6 @@ use crate::sys::{clock, lock};
 
 /// How many apps are worked on at once, unless said otherwise.
 pub const JOBS: usize = 8;
-
-struct Board {
-    ready: Ready,
-    reports: BTreeMap<String, AppReport>,
-}
 
 /// Converges a selection of apps, at most `jobs` at once. The host lock is shared with every other run but a nightly
 /// one, which holds it alone.
@@ -44,16 +38,10 @@ fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<R
     let started_at = clock::now();
     signals::listen()?;
     ctx.events.happened(&Event::Planned { apps: selection.len() });
-    let board =
-        Mutex::new(Board { ready: Ready::new(&ctx.config.apps, selection), reports: BTreeMap::new() });
-    let changed = Condvar::new();
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.clamp(1, selection.len().max(1)) {
-            scope.spawn(|| work(ctx, selection, &board, &changed));
-        }
-    });
-    let board = board.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(report(ctx, started_at, board.reports.into_values().collect()))
+    let ready = Ready::new(&ctx.config.apps, selection);
+    let jobs = jobs.clamp(1, selection.len().max(1));
+    let reports = work_through(ready, jobs, &|name, before| one(ctx, selection, name, before));
+    Ok(report(ctx, started_at, reports.into_values().collect()))
 }
 
 /// Works while the host lock is held. Where somebody else has it, each app is reported as busy.
@@ -85,46 +73,36 @@ fn report(ctx: &Context<'_>, started_at: Timestamp, mut apps: Vec<AppReport>) ->
     RunReport { schema: SCHEMA, run: ctx.run.clone(), started_at, finished_at: clock::now(), apps }
 }
 
-fn locked(board: &Mutex<Board>) -> MutexGuard<'_, Board> {
-    board.lock().unwrap_or_else(PoisonError::into_inner)
+/// One app of several, unless something stands against it.
+fn one(ctx: &Context<'_>, selection: &Selection, name: &str, before: &Reports) -> AppReport {
+    let Some(app) = ctx.config.apps.get(name) else { return skipped(ctx, name, "it is not declared".into()) };
+    if let Some(why) = dependency_down(ctx, app, before) {
+        return skipped(ctx, name, why);
+    }
+    if asked_to_end() {
+        return skipped(ctx, name, "skipped: warmkeep was asked to end".into());
+    }
+    guarded(ctx, app, || converge(ctx, app, intent(selection, name)))
 }
 
-fn work(ctx: &Context<'_>, selection: &Selection, board: &Mutex<Board>, changed: &Condvar) {
-    while let Some((name, verdict)) = next(ctx, board, changed) {
-        let report = match (ctx.config.apps.get(&name), verdict) {
-            (Some(app), None) => converge(ctx, app, intent(selection, &name)),
-            (_, Some(why)) => skipped(ctx, &name, why),
-            (None, None) => skipped(ctx, &name, "it is not declared".into()),
-        };
-        let mut board = locked(board);
-        board.reports.insert(name.clone(), report);
-        board.ready.done(&name);
-        changed.notify_all();
-    }
+/// A fault of warmkeep itself ends the work on this app alone, and a person is told.
+fn guarded(ctx: &Context<'_>, app: &App, work: impl FnOnce() -> AppReport) -> AppReport {
+    pool::caught(work).unwrap_or_else(|why| {
+        let report = pool::broken(&app.name, &Redactor::of(app).clean(&why));
+        let layout = ctx.layout.app(&app.name);
+        if let Err(e) = Subject::new(ctx, app, &layout).and_then(|subject| subject.tell(&report)) {
+            tracing::error!(name: "alert.notWritten", app = app.name, error = e.chain());
+        }
+        ctx.events.happened(&Event::Done { report: &report });
+        report
+    })
 }
 
 fn intent(selection: &Selection, name: &str) -> Intent {
     if selection.wanted.contains(name) { Intent::Latest } else { Intent::Up }
 }
 
-/// Waits for an app that can begin; with why it must be skipped, if a dependency is not up.
-fn next(ctx: &Context<'_>, board: &Mutex<Board>, changed: &Condvar) -> Option<(String, Option<String>)> {
-    let mut held = locked(board);
-    loop {
-        if let Some(name) = held.ready.take() {
-            let why = ctx.config.apps.get(&name).and_then(|app| dependency_down(ctx, app, &held.reports));
-            let why = why.or_else(|| asked_to_end().then(|| "skipped: warmkeep was asked to end".to_owned()));
-            return Some((name, why));
-        }
-        if held.ready.is_finished() {
-            changed.notify_all();
-            return None;
-        }
-        held = changed.wait(held).unwrap_or_else(PoisonError::into_inner);
-    }
-}
-
-fn dependency_down(ctx: &Context<'_>, app: &App, reports: &BTreeMap<String, AppReport>) -> Option<String> {
+fn dependency_down(ctx: &Context<'_>, app: &App, reports: &Reports) -> Option<String> {
     app.after.iter().find_map(|name| {
         let report = reports.get(name)?;
         let down = match report.outcome {
@@ -164,5 +142,7 @@ pub fn single(ctx: &Context<'_>, app: &App, work: impl FnOnce() -> AppReport) ->
     signals::listen()?;
     ctx.layout.create()?;
     let taken = lock::shared(&ctx.layout.host_lock());
-    unless_busy(ctx, taken, std::iter::once(&app.name), || Ok(report(ctx, started_at, vec![work()])))
+    unless_busy(ctx, taken, std::iter::once(&app.name), || {
+        Ok(report(ctx, started_at, vec![guarded(ctx, app, work)]))
+    })
 }

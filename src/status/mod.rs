@@ -66,13 +66,36 @@ impl Probe {
         Self { schema: SCHEMA, captured_at, health, last_error, held }
     }
 
-    /// Reads the last one; `None`: there is none.
-    pub fn read(path: &Path) -> Result<Option<Self>> {
-        document::read(path)
+    /// Reads the last one; `None`: there is none. It is written without waiting for the disk: one that a power cut
+    /// broke is none, and the next look writes it anew.
+    pub fn read(path: &Path) -> Option<Self> {
+        document::read(path).unwrap_or_else(|e| {
+            tracing::warn!(name: "status.unreadable", error = e.chain(), "taken for unknown until the next look");
+            None
+        })
     }
 
     /// Keeps it.
     pub fn write(&self, path: &Path) -> Result<()> {
         document::write_cache(path, self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::files;
+
+    #[test]
+    fn a_broken_probe_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("notes.json");
+        for broken in [&b""[..], b"{\"schema\":1", b"{\"schema\":2}", b"\0\0\0\0"] {
+            files::write_cache(&path, broken).unwrap();
+            assert_eq!(Probe::read(&path), None);
+        }
+        let probe = Probe::new(Timestamp::UNIX_EPOCH, Health::Healthy, None, Vec::new());
+        probe.write(&path).unwrap();
+        assert_eq!(Probe::read(&path), Some(probe));
     }
 }

@@ -80,6 +80,16 @@ pub struct AppStatus {
     pub error: Option<String>,
 }
 
+/// A reading older than this says nothing of now.
+const STALE_AFTER_S: i64 = 24 * 60 * 60;
+
+impl AppStatus {
+    /// Whether the last probe is older than a day.
+    pub fn is_stale(&self) -> bool {
+        self.last_probe_age_s.is_some_and(|age| age > STALE_AFTER_S)
+    }
+}
+
 /// Composes the status of all apps that are declared or still known.
 pub fn compose(config: &Config, layout: &Layout) -> Result<Status> {
     let now = clock::now();
@@ -112,16 +122,11 @@ fn app(config: &Config, layout: &Layout, name: &str, now: Timestamp) -> AppStatu
     let folders = layout.app(name);
     let state = AppState::read(&folders.state_file());
     let probe = Probe::read(folders.probe());
-    let error = [state.as_ref().err(), probe.as_ref().err()]
-        .into_iter()
-        .flatten()
-        .next()
-        .map(crate::error::Error::chain);
+    let error = state.as_ref().err().map(crate::error::Error::chain);
     let state = state
         .ok()
         .flatten()
         .unwrap_or_else(|| AppState::new(name, declared.map_or("", |app| app.driver.name())));
-    let probe = probe.ok().flatten();
     AppStatus {
         app: name.to_owned(),
         declared: declared.is_some(),

@@ -8,6 +8,11 @@ pub fn var(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// The arguments of this process, without its own name; what is no valid text with marks in its place.
+pub fn arguments() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned())
+}
+
 /// All variables that are valid text.
 pub fn vars() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()

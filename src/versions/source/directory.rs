@@ -8,6 +8,7 @@ use super::Found;
 use crate::config::model::Order;
 use crate::error::{Error, Result};
 use crate::sys::files::{self, Facts};
+use crate::version::Version;
 
 /// What is read of release notes, in bytes.
 const NOTES_LIMIT: u64 = 1 << 20;
@@ -21,17 +22,24 @@ pub(super) fn list(folder: &Path, order: Order) -> Result<Vec<Found>> {
         return Err(Error::new(format!("there is no folder of releases at {}", folder.display()))
             .remedy("create it, or correct versions.source.directory.path"));
     }
-    let mut found: Vec<Found> = files::list(folder)?.into_iter().filter_map(child).collect();
+    let real = files::canonical(folder)?;
+    let mut found: Vec<Found> =
+        files::list(folder)?.into_iter().filter_map(|path| child(&real, path)).collect();
     if order == Order::Listed {
         found.sort_by_key(|child| child.released_at);
     }
     Ok(found)
 }
 
-fn child(path: PathBuf) -> Option<Found> {
+/// `folder`: with all links resolved.
+fn child(folder: &Path, path: PathBuf) -> Option<Found> {
     let name = path.file_name()?.to_string_lossy().into_owned();
     if name.starts_with('.') {
         return None;
+    }
+    if let Some(target) = another_name_of(folder, &path, &name) {
+        let why = format!("it is a link to {target}, which is listed itself");
+        return Some(Found::refused(name, why));
     }
     Some(match files::facts_followed(&path) {
         Ok(Some(facts)) if facts.is_dir || is_program(&facts) => release(name, path, &facts),
@@ -39,6 +47,15 @@ fn child(path: PathBuf) -> Option<Found> {
         Ok(None) => Found::refused(name, "it is gone, or a link to nothing"),
         Err(error) => Found::refused(name, error.chain()),
     })
+}
+
+/// The entry of the same folder that a link (say `current`) leads to. A version's number that leads to what has none is
+/// no mere other name of it.
+fn another_name_of(folder: &Path, path: &Path, name: &str) -> Option<String> {
+    let real = files::canonical(path).ok().filter(|real| real.parent() == Some(folder))?;
+    let target = real.file_name()?.to_str().filter(|target| *target != name && !target.starts_with('.'))?;
+    let is_number = |text: &str| Version::new(text).is_ok_and(|version| version.parsed().is_some());
+    (is_number(target) || !is_number(name)).then(|| target.to_owned())
 }
 
 fn is_program(facts: &Facts) -> bool {
@@ -93,11 +110,11 @@ mod tests {
 
     #[test]
     fn folders_links_to_folders_and_programs_are_releases() {
-        let dir = tempfile::tempdir().unwrap();
+        let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let at = |name: &str| dir.path().join(name);
         folder(at("1.0.0"));
         folder(at(".staging"));
-        symlink("1.0.0", at("1.1.0")).unwrap();
+        symlink(folder(elsewhere.path().join("build")), at("1.1.0")).unwrap();
         symlink("nowhere", at("1.2.0")).unwrap();
         files::write_cache(&at("1.3.0"), b"#!/bin/sh").unwrap();
         Program::new(["chmod", "755", at("1.3.0").to_str().unwrap()]).run_ok().unwrap();
@@ -107,6 +124,27 @@ mod tests {
         assert_eq!(found[0].path, Some(at("1.0.0")));
         let refused: Vec<_> = found.iter().filter(|f| f.refused.is_some()).map(|f| &f.text).collect();
         assert_eq!(refused, ["1.2.0", "README"]);
+    }
+
+    #[test]
+    fn a_link_to_another_release_of_the_folder_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join("releases").join(name);
+        folder(at("1.0.0"));
+        folder(at(".build"));
+        folder(at("8f3a9c1"));
+        symlink("1.0.0", at("current")).unwrap();
+        symlink("current", at("latest")).unwrap();
+        symlink(at("1.0.0"), at("1.1.0")).unwrap();
+        symlink(".build", at("1.2.0")).unwrap();
+        symlink("8f3a9c1", at("1.3.0")).unwrap();
+        symlink("releases", dir.path().join("link")).unwrap();
+        for path in ["releases", "link"] {
+            let found = list(&dir.path().join(path), Order::Semver).unwrap();
+            assert_eq!(names(&found), ["1.0.0", "1.2.0", "1.3.0", "8f3a9c1"], "{path}");
+            let current = found.iter().find(|f| f.text == "latest").unwrap();
+            assert_eq!(current.refused.as_deref(), Some("it is a link to 1.0.0, which is listed itself"));
+        }
     }
 
     #[test]
