@@ -27,7 +27,7 @@ fn prune(folder: &Path, written: &Path, kept: usize) -> Result<()> {
     reports.iter().take(surplus).try_for_each(|path| files::remove_file(path))
 }
 
-fn is_report(path: &PathBuf) -> bool {
+fn is_report(path: &Path) -> bool {
     let id = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let id_like = id.len() == 36 && id.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     id_like && path.extension().is_some_and(|e| e == "json")
