@@ -308,6 +308,23 @@ fn a_reading_that_is_older_than_a_day_is_marked_as_stale() {
 }
 
 #[test]
+fn a_night_whose_report_cannot_be_kept_still_tells_how_it_went() {
+    let host = Host::new();
+    let night = host.run(&["nightly", "--json"]);
+    assert_eq!((night.code, night.outcome(APP).as_str()), (0, "installed"), "{night:?}");
+    assert_eq!(fs::read_dir(host.path("state/runs")).unwrap().count(), 1);
+    // Even root cannot write there.
+    fs::remove_dir_all(host.path("state/runs")).unwrap();
+    std::os::unix::fs::symlink("/proc/self/fdinfo", host.path("state/runs")).unwrap();
+    let night = host.run(&["nightly", "--json"]);
+    assert_eq!((night.code, night.outcome(APP).as_str()), (1, "noop"), "{night:?}");
+    assert!(night.stderr.contains("error:") && night.stderr.contains("runs"), "{night:?}");
+    host.release("1.1.0", "sick");
+    let night = host.run(&["nightly", "--json"]);
+    assert_eq!((night.code, night.outcome(APP).as_str()), (4, "rolledBack"), "{night:?}");
+}
+
+#[test]
 fn json_is_one_document_and_nothing_else() {
     let host = eventful();
     host.converge();

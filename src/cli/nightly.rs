@@ -2,11 +2,12 @@
 
 use clap::Args;
 
-use super::{Session, converge};
+use super::{FAILED, Session, converge, output};
 use crate::engine::schedule;
 use crate::error::Result;
 use crate::plan::order::Selection;
-use crate::record::document;
+use crate::record::report::worse;
+use crate::record::runs;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -20,6 +21,13 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let ctx = session.context(&config)?;
     let everything = Selection { wanted: config.apps.keys().cloned().collect(), ..Selection::default() };
     let report = schedule::run_alone(&ctx, &everything, options.jobs)?;
-    document::write(&ctx.layout.runs().join(format!("{}.json", report.run)), &report)?;
-    converge::show(session, &report)
+    let code = converge::show(session, &report)?;
+    // What was done was done and told: that its report cannot be kept must not hide how it went.
+    Ok(runs::keep(&ctx.layout, &report).map_or_else(
+        |e| {
+            output::error(&e);
+            worse(code, FAILED)
+        },
+        |()| code,
+    ))
 }

@@ -5,7 +5,7 @@
 //!   host.lock                      the nightly run takes it alone, all others share it
 //!   spare/                         room set aside, so that a full disk can be told and a dead app brought up
 //!   alerts/  alerts/seen/          one file an alert
-//!   runs/                          the report of each run that was asked for one
+//!   runs/                          the reports of the newest nightly runs
 //!   status/APP.json                the last probe of each app, a cache
 //!   cache/APP/                     what a version source keeps
 //!   apps/APP/

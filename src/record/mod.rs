@@ -8,4 +8,5 @@ pub mod history;
 pub mod journal;
 pub mod layout;
 pub mod report;
+pub mod runs;
 pub mod state;

@@ -70,11 +70,16 @@ impl Outcome {
     }
 }
 
-/// The exit code over several apps: the worst wins, 5, 4, 1, 75, 0.
+/// The exit code over several apps: the worst wins.
 pub fn worst(outcomes: impl IntoIterator<Item = Outcome>) -> u8 {
+    outcomes.into_iter().map(Outcome::exit_code).fold(0, worse)
+}
+
+/// The worse of two exit codes, by the order 5, 4, 1, 75, 0.
+pub fn worse(one: u8, other: u8) -> u8 {
     const RANK: [u8; 5] = [0, 75, 1, 4, 5];
-    let rank = |code: u8| RANK.iter().position(|c| *c == code).unwrap_or(0);
-    outcomes.into_iter().map(Outcome::exit_code).max_by_key(|code| rank(*code)).unwrap_or(0)
+    let rank = |code: u8| RANK.iter().position(|c| *c == code);
+    if rank(other) > rank(one) { other } else { one }
 }
 
 /// One step as it is reported.
@@ -185,5 +190,6 @@ mod tests {
         assert_eq!(worst([Failed, RolledBack, Busy]), 4);
         assert_eq!(worst([RolledBack, Stuck, Noop]), 5);
         assert_eq!(worst([]), 0);
+        assert_eq!([worse(75, 1), worse(1, 75), worse(5, 1), worse(0, 75)], [1, 1, 5, 75]);
     }
 }
