@@ -226,6 +226,7 @@ fn wrong_usage_is_exit_2_and_help_is_exit_0() {
         "retire",
         "approve",
         "release",
+        "snapshot",
         "nightly",
         "status",
         "history",

@@ -20,6 +20,7 @@ mod retire;
 mod rollback;
 mod schema;
 mod session;
+mod snapshot;
 mod status;
 
 use std::path::PathBuf;
@@ -108,6 +109,9 @@ enum Verb {
     Approve(approve::Options),
     /// Clear the quarantine of a version that failed.
     Release(release::Options),
+    /// What an app could go back to.
+    #[command(subcommand)]
+    Snapshot(snapshot::Verb),
     /// The nightly run: everything, in the right order, under the host lock.
     Nightly(nightly::Options),
     /// How every app is, from what was last seen; probes nothing.
@@ -173,6 +177,7 @@ fn run(cli: Cli) -> Result<u8> {
         Verb::Retire(options) => retire::run(&session, &options),
         Verb::Approve(options) => approve::run(&session, &options),
         Verb::Release(options) => release::run(&session, &options),
+        Verb::Snapshot(verb) => snapshot::run(&session, &verb),
         Verb::Nightly(options) => nightly::run(&session, &options),
         Verb::Status => status::run(&session),
         Verb::History(options) => history::run(&session, &options),

@@ -12,6 +12,7 @@ mod gate;
 mod hooks;
 pub mod observe;
 mod pool;
+pub mod prove;
 mod restore;
 pub mod retire;
 pub mod schedule;

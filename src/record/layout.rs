@@ -14,8 +14,7 @@
 //!     reserve/                     room set aside, so that a full disk can be recorded
 //!     releases/VERSION/            of the process driver
 //!     output.log  output.log.1     of the process driver
-//!     snapshots/  failed/
-//!   retired/APP/                   the last snapshot of an app that was retired
+//!     snapshots/  failed/          the last snapshot stays when an app is retired
 //! runtimeDir/apps/APP/             of this boot, of the process driver
 //!   process.json                   the process that was started last
 //!   stopping                       there once it was asked to end
@@ -110,11 +109,6 @@ impl Layout {
     /// The last probes.
     pub fn status(&self) -> PathBuf {
         self.state.join("status")
-    }
-
-    /// Where retired apps leave their last snapshot.
-    pub fn retired(&self) -> PathBuf {
-        self.state.join("retired")
     }
 
     /// The folders of one app.

@@ -1,6 +1,6 @@
 //! The reports of nightly runs, as files that can be looked at later.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::document;
 use super::layout::Layout;
