@@ -7,7 +7,6 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr,
     reason = "tests drive the real system"
 )]
 
@@ -196,7 +195,7 @@ fn kill_at_every_record_of(scenario: Scenario, stateful: bool, dies: Dies) -> us
             break;
         }
     }
-    eprintln!("{scenario:?}, stateful={stateful}, {dies:?} dies: {kills} kills, {kills} healed");
+    common::say(&format!("{scenario:?}, stateful={stateful}, {dies:?} dies: {kills} kills, {kills} healed"));
     kills
 }
 
@@ -233,7 +232,9 @@ fn kill_the_recovery_too(scenario: Scenario, stateful: bool) -> usize {
             break;
         }
     }
-    eprintln!("{scenario:?}, stateful={stateful}, recovery killed too: {kills} kills, all healed");
+    common::say(&format!(
+        "{scenario:?}, stateful={stateful}, recovery killed too: {kills} kills, all healed"
+    ));
     kills
 }
 
@@ -318,7 +319,7 @@ fn two_hundred_random_kills_lose_nothing() {
         assert_eq!(host.processes().len(), 1, "{what}: {healed:?}");
         assert_eq!(host.leftovers(), Vec::<String>::new(), "{what}: {healed:?}");
     }
-    eprintln!("200 random moments: {kills} kills met a running warmkeep, 200 healed");
+    common::say(&format!("200 random moments: {kills} kills met a running warmkeep, 200 healed"));
     assert!(kills > 100, "the moments are too late: {kills}");
     assert!(fs::metadata(host.path("state")).is_ok());
 }

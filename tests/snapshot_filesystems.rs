@@ -7,6 +7,7 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,7 +38,8 @@ impl Mounted {
             Ok(mounted) => Some(mounted),
             Err(missing) => {
                 assert!(std::env::var_os("WARMKEEP_REQUIRE_LIVE").is_none(), "required, but {missing}");
-                eprintln!("SKIPPED: {kind}: {missing}");
+                let told = format!("SKIPPED: {kind}: {missing}\n");
+                std::io::stderr().write_all(told.as_bytes()).unwrap();
                 None
             }
         }

@@ -466,5 +466,11 @@ pub fn skip(test: &str, missing: &str, how: &str) {
         std::env::var_os("WARMKEEP_REQUIRE_LIVE").is_none(),
         "{test}: {missing} is missing, and WARMKEEP_REQUIRE_LIVE is set ({how})"
     );
-    eprintln!("SKIPPED {test}: {missing} is missing; {how}");
+    say(&format!("SKIPPED {test}: {missing} is missing; {how}"));
+}
+
+/// Says something that is seen even when the test passes: the test harness captures what is printed.
+pub fn say(text: &str) {
+    use std::io::Write;
+    std::io::stderr().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
