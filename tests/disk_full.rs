@@ -106,7 +106,8 @@ impl Kind {
         }
         for size in [1 << 20, 4096] {
             let zeros = vec![0; size];
-            let mut file = fs::File::create(below.join(format!("filler.{size}"))).unwrap();
+            // A disk that is so full that not even a name fits is what is wanted.
+            let Ok(mut file) = fs::File::create(below.join(format!("filler.{size}"))) else { return };
             while file.write_all(&zeros).is_ok() {}
             let _ = file.sync_all();
         }
