@@ -105,9 +105,10 @@ impl Kind {
             while files.next().is_some_and(|file| fs::File::create(file).is_ok()) {}
             return;
         }
-        for size in [1 << 20, 4096] {
+        // Both are made while there is room: on a full disk there may be no inode for the second one.
+        let make = |size: usize| (size, fs::File::create(below.join(format!("filler.{size}"))).unwrap());
+        for (size, mut file) in [1 << 20, 4096].map(make) {
             let zeros = vec![0; size];
-            let mut file = fs::File::create(below.join(format!("filler.{size}"))).unwrap();
             while file.write_all(&zeros).is_ok() {}
             let _ = file.sync_all();
         }
