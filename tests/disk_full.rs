@@ -104,10 +104,10 @@ impl Kind {
             while files.next().is_some_and(|file| fs::File::create(file).is_ok()) {}
             return;
         }
-        for size in [1 << 20, 4096] {
+        // Both are made while there is room: on a full disk there may be no inode for the second one.
+        let make = |size: usize| Some((size, fs::File::create(below.join(format!("filler.{size}"))).ok()?));
+        for (size, mut file) in [1 << 20, 4096].into_iter().filter_map(make).collect::<Vec<_>>() {
             let zeros = vec![0; size];
-            // A disk that is so full that not even a name fits is what is wanted.
-            let Ok(mut file) = fs::File::create(below.join(format!("filler.{size}"))) else { return };
             while file.write_all(&zeros).is_ok() {}
             let _ = file.sync_all();
         }
