@@ -277,11 +277,29 @@ fn a_rollback_by_hand_killed_at_every_record_heals() {
 }
 
 #[test]
-fn a_recovery_killed_in_its_turn_heals() {
+fn the_recovery_of_an_upgrade_killed_in_its_turn_heals() {
     assert!(kill_the_recovery_too(Scenario::Upgrade, true) > 20);
+    assert!(kill_the_recovery_too(Scenario::Upgrade, false) > 10);
+}
+
+#[test]
+fn the_recovery_of_a_rollback_killed_in_its_turn_heals() {
     assert!(kill_the_recovery_too(Scenario::SickUpgrade, true) > 20);
-    assert!(kill_the_recovery_too(Scenario::Install, true) > 5);
     assert!(kill_the_recovery_too(Scenario::SickUpgrade, false) > 10);
+}
+
+#[test]
+fn the_recovery_of_an_install_or_a_repair_killed_in_its_turn_heals() {
+    assert!(kill_the_recovery_too(Scenario::Install, true) > 5);
+    assert!(kill_the_recovery_too(Scenario::Install, false) > 5);
+    assert!(kill_the_recovery_too(Scenario::Repair, true) > 5);
+    assert!(kill_the_recovery_too(Scenario::Repair, false) > 5);
+}
+
+#[test]
+fn the_recovery_of_a_rollback_by_hand_killed_in_its_turn_heals() {
+    assert!(kill_the_recovery_too(Scenario::Rollback, true) > 20);
+    assert!(kill_the_recovery_too(Scenario::Rollback, false) > 10);
 }
 
 #[test]
