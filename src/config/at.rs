@@ -47,7 +47,7 @@ pub(super) fn written(steps: &[Step<'_>]) -> String {
     let mut text = String::new();
     for step in steps {
         match step {
-            Step::Item(index) => text.push_str(&format!("[{index}]")),
+            Step::Item(index) => text.extend(["[", &index.to_string(), "]"]),
             Step::Key(key) => {
                 if !text.is_empty() {
                     text.push('.');

@@ -51,13 +51,11 @@ impl Checker<'_, '_> {
 
     fn whole(&mut self, node: &Node<'_>, spelled: &str, shape: &Shape, at: &At<'_>) -> Value {
         let Shape::Whole(least, most) = shape else { return Value::Null };
-        match spelled.parse::<u64>().ok().filter(|number| (least..=most).contains(&number)) {
-            Some(number) => Value::from(number),
-            None => {
-                let problem = Problem::new(format!("expected {}, found {}", shape.noun(), cut(spelled)));
-                self.wrong(node, shape, at, problem.expected(shape.noun()))
-            }
+        if let Some(number) = spelled.parse::<u64>().ok().filter(|number| (least..=most).contains(&number)) {
+            return Value::from(number);
         }
+        let problem = Problem::new(format!("expected {}, found {}", shape.noun(), cut(spelled)));
+        self.wrong(node, shape, at, problem.expected(shape.noun()))
     }
 
     fn text(&mut self, node: &Node<'_>, text: &str, shape: &Shape, at: &At<'_>) -> Value {

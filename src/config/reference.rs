@@ -40,7 +40,7 @@ impl<'a> Writer<'a> {
         let properties: Vec<(&'a String, &'a Value)> = properties(schema);
         if !path.is_empty() {
             let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-            self.text.push_str(&format!("\n## `{path}`\n\n{}\n", one_line(text)));
+            self.text.extend(["\n## `", path, "`\n\n", &one_line(text), "\n"]);
         }
         if !properties.is_empty() {
             self.text.push_str("\n| key | type | default | |\n|---|---|---|---|\n");
@@ -70,14 +70,11 @@ impl<'a> Writer<'a> {
             if !is_object(target) && !has_fields(target) {
                 return;
             }
-            match self.written.get(named) {
-                Some(first) => {
-                    self.text.push_str(&format!("\n## `{path}`\n\nThe same keys as under `{first}`.\n"));
-                }
-                None => {
-                    self.written.insert(named, path.to_owned());
-                    self.below(path, target);
-                }
+            if let Some(first) = self.written.get(named) {
+                self.text.extend(["\n## `", path, "`\n\nThe same keys as under `", first, "`.\n"]);
+            } else {
+                self.written.insert(named, path.to_owned());
+                self.below(path, target);
             }
             return;
         }

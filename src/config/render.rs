@@ -21,12 +21,19 @@ pub(super) fn report(all: &[Diagnostic], sources: &[Source], summary: &str, colo
         let card = Card::new(diagnostic, sources);
         // Writing to a string fails only if a card cannot be drawn; its message must not be lost then.
         if handler.render_report(&mut text, &card).is_err() {
-            text.push_str(&format!("{}:{}: {}\n", diagnostic.file, diagnostic.line, diagnostic.message));
+            text.extend([
+                &diagnostic.file,
+                ":",
+                &diagnostic.line.to_string(),
+                ": ",
+                &diagnostic.message,
+                "\n",
+            ]);
         }
         text.push('\n');
     }
     if let Some(left) = all.len().checked_sub(MOST).filter(|left| *left > 0) {
-        text.push_str(&format!("… and {left} more; `warmkeep check --json` lists them all.\n"));
+        text.extend(["… and ", &left.to_string(), " more; `warmkeep check --json` lists them all.\n"]);
     }
     text.push_str(summary);
     text.push('\n');

@@ -60,6 +60,12 @@ impl<'a> Report<'a> {
         self.are_sound(&at.steps())
     }
 
+    /// Of several keys under a path, the first that is written there; of a rule between keys, defaults are not at fault.
+    pub(super) fn first_written<'k>(&self, at: &At<'_>, keys: &[&'k str]) -> &'k str {
+        let written = keys.iter().find(|key| self.tree.has(&at.key(key).steps()));
+        written.or(keys.first()).copied().unwrap_or_default()
+    }
+
     /// All that was found.
     pub(super) fn into_found(self) -> Vec<Diagnostic> {
         self.found

@@ -182,6 +182,15 @@ impl Node<'_> {
         members.get(first).filter(|member| member.key == key)
     }
 
+    /// Whether a path of keys leads to something.
+    pub(super) fn has(&self, steps: &[Step<'_>]) -> bool {
+        let found = steps.iter().try_fold(self, |here, step| match step {
+            Step::Key(key) => here.member(key).map(|member| &member.value),
+            Step::Item(_) => None,
+        });
+        found.is_some()
+    }
+
     /// Where a path leads: to a plain value itself, to the key of a composite one, and where the path leads beyond what
     /// is written, to the nearest that is.
     pub(super) fn locate(&self, steps: &[Step<'_>]) -> Span {

@@ -64,8 +64,9 @@ impl Resolver<'_> {
             format_duration(health.soak.0),
             format_duration(needed),
         ));
-        let problem = problem.expected(format!("at least {}", format_duration(needed)));
-        self.report.value(&at.key("timeout"), problem.remedy("Give the gate more time, or ask less of it."));
+        let problem = problem.expected(format!("a `timeout` of at least {}", format_duration(needed)));
+        let key = self.report.first_written(at, &["timeout", "soak", "passes", "interval"]);
+        self.report.value(&at.key(key), problem.remedy("Give the gate more time, or ask less of it."));
     }
 
     fn check(&mut self, check: wire::Check, containers: Containers, at: &At<'_>) -> Option<Check> {

@@ -112,8 +112,8 @@ impl Resolver<'_> {
             let problem = Problem::new(format!(
                 "gc would never stop: it begins at {high} percent and ends below {low}"
             ));
-            let problem = problem.expected(format!("less than {high}"));
-            self.report.value(&at.key("lowWatermark"), problem.remedy("Set it lower than `highWatermark`."));
+            let key = self.report.first_written(at, &["lowWatermark", "highWatermark"]);
+            self.report.value(&at.key(key), problem.remedy("Set `lowWatermark` lower than `highWatermark`."));
         }
     }
 

@@ -16,7 +16,7 @@ use super::dir::{Dir, create};
 use super::entry::{Id, Kind, Meta, open_folder};
 use super::failed;
 use super::levels::Levels;
-use super::walk::{Entry, Event, Purpose, Walk};
+use super::walk::{Entry, Event, Purpose, Walk, unlock};
 use crate::error::{Error, Result};
 
 /// What a copy amounted to.
@@ -74,7 +74,8 @@ impl Copy<'_> {
         } else {
             let here = self.here()?;
             let name = folder.name.as_c_str();
-            mkdirat(here, name, Mode::RWXU).and_then(|()| open_folder(here, name))
+            let made = mkdirat(here, name, Mode::RWXU).and_then(|()| unlock(here, name));
+            made.and_then(|()| open_folder(here, name))
         };
         let fd = made.map_err(|e| self.failed("create the folder", e))?;
         self.levels.push(fd).map_err(|e| self.failed("enter", e))?;

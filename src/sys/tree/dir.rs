@@ -136,7 +136,8 @@ impl Dir {
     fn make_one(&self, name: &OsStr) -> Result<Self> {
         let path = self.path.join(name);
         let made = match mkdirat(self.fd(), name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => open_folder(self.fd(), name),
+            Ok(()) => walk::unlock(self.fd(), name).and_then(|()| open_folder(self.fd(), name)),
+            Err(Errno::EXIST) => open_folder(self.fd(), name),
             Err(errno) => return Err(failed("create the folder", &path, errno)),
         };
         let dir = Self { fd: made.map_err(|e| failed("open the folder", &path, e))?, path };
@@ -151,7 +152,8 @@ impl Dir {
     /// A folder in it that must not be there yet.
     pub fn make_new(&self, name: &OsStr) -> Result<Self> {
         let path = self.path.join(name);
-        let made = mkdirat(self.fd(), name, Mode::RWXU).and_then(|()| open_folder(self.fd(), name));
+        let made = mkdirat(self.fd(), name, Mode::RWXU).and_then(|()| walk::unlock(self.fd(), name));
+        let made = made.and_then(|()| open_folder(self.fd(), name));
         Ok(Self { fd: made.map_err(|e| failed("create the folder", &path, e))?, path })
     }
 

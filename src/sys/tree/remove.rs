@@ -1,7 +1,6 @@
 //! Removing trees, never through a link and never into another mount.
 
-use std::ffi::{CString, OsStr};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsStr;
 
 use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::Errno;
@@ -19,8 +18,7 @@ pub(super) fn tree(folder: &Dir, name: &OsStr) -> Result<()> {
         return gone(unlinkat(folder.fd(), name, AtFlags::empty())).map_err(|e| failed("remove", &path, e));
     }
     if meta.mode & 0o700 != 0o700 {
-        let name = CString::new(name.as_bytes()).map_err(|_| failed("remove", &path, Errno::INVAL))?;
-        unlock(folder.fd(), &name).map_err(|e| failed("open up", &path, e))?;
+        unlock(folder.fd(), name).map_err(|e| failed("open up", &path, e))?;
     }
     let root = open_folder(folder.fd(), name).map_err(|e| failed("open", &path, e))?;
     contents(&Dir::adopt(root, path.clone()))?;

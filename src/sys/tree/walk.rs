@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{Access, AtFlags, Mode, RawDir, accessat, chmodat, readlinkat};
 use rustix::io::Errno;
+use rustix::path::Arg;
 
 use super::attributes::{Object, Xattrs};
 use super::content::Content;
@@ -190,7 +191,7 @@ impl Walk {
             return Ok(Found::Leaf(Entry { name, meta }));
         }
         if self.purpose == Purpose::Remove && meta.mode & 0o700 != 0o700 {
-            unlock(here, &name).map_err(|e| ("open up", e))?;
+            unlock(here, name.as_c_str()).map_err(|e| ("open up", e))?;
         }
         open_folder(here, name.as_c_str()).map(|fd| Found::Folder(fd, name)).map_err(|e| ("open", e))
     }
@@ -222,12 +223,13 @@ enum Found {
     Folder(OwnedFd, CString),
 }
 
-/// Root needs no permission, and so never has to follow a name here.
-pub(super) fn unlock(folder: BorrowedFd<'_>, name: &CString) -> Result<(), Errno> {
+/// Gives ourselves every right to a folder: it may have none for its owner, or have inherited so few. Root needs no
+/// permission, and so never has to follow a name here.
+pub(super) fn unlock(folder: BorrowedFd<'_>, name: impl Arg) -> Result<(), Errno> {
     if rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    chmodat(folder, name.as_c_str(), Mode::RWXU, AtFlags::empty())
+    chmodat(folder, name, Mode::RWXU, AtFlags::empty())
 }
 
 /// The names in an open folder, last one first.
