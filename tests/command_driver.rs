@@ -106,3 +106,18 @@ fn a_status_that_is_no_json_is_told_with_what_it_should_print() {
     assert!(app["cause"].as_str().unwrap().contains("driver.command.status"), "{app}");
     assert!(app["remedy"].as_str().unwrap().contains(r#""running":true"#), "{app}");
 }
+
+#[test]
+fn a_recovery_does_not_take_the_app_for_a_stray() {
+    let host = host();
+    let ran = host.converge();
+    assert_eq!(ran.outcome(APP), "installed", "{ran:?}");
+    host.release("1.1.0", "");
+    // The twelfth record says that the deploy has ended.
+    assert_eq!(host.converge_with_fault("kill-after:12").code, -9);
+    let pids = host.processes();
+    let ran = host.converge();
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "recovered"), "{ran:?}");
+    assert_eq!(host.serving().as_deref(), Some("1.1.0"));
+    assert_eq!(host.processes(), pids, "the app that was deployed runs on");
+}

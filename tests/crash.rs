@@ -207,7 +207,7 @@ fn kill_the_recovery_too(scenario: Scenario, stateful: bool) -> usize {
     for first in 1.. {
         let mut struck = false;
         for second in 1.. {
-            if !full && (first * 7 + second * 3) % 5 != 0 && second != 1 {
+            if !full && (first * 7 + second * 3) % 13 != 0 && second != 1 {
                 if second > 20 {
                     break;
                 }

@@ -119,6 +119,8 @@ impl Driver for CommandDriver<'_> {
         }
         self.program(&self.spec.deploy, Some(version), self.app.timeouts.deploy)
             .keeps_children()
+            // What it starts is the app, which a recovery must not take for a stray.
+            .env(mark::HELPER, "")
             .run_ok()
             .map(drop)
             .map_err(|e| Error::new("`driver.command.deploy` failed").because(e))
