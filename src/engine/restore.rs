@@ -3,7 +3,7 @@
 use super::transaction::Runner;
 use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::plan::progress::Record;
-use crate::plan::transaction::{Leg, Step};
+use crate::plan::transaction::Leg;
 use crate::snapshot::{Exchange, SnapshotId};
 
 impl Runner<'_, '_> {
@@ -55,8 +55,7 @@ impl Runner<'_, '_> {
             store.drop_failed()?;
             staged = attempt();
         }
-        let target_ran = self.progress().has_ended(Leg::Forward, Step::Deploy);
-        if full(&staged) && leg == Leg::Back && target_ran {
+        if full(&staged) && leg == Leg::Back {
             for volume in &self.progress().transaction.volumes {
                 store.discard_live(id, volume)?;
             }

@@ -174,17 +174,22 @@ impl Runner<'_, '_> {
         // The last step tried is this one, and it has not ended.
         report.steps.pop();
         self.settle();
-        if self.progress().leg() == Leg::Forward {
-            self.subject.driver.prove(&self.progress().transaction.to)?;
-        }
         self.state.last = Some(LastOutcome { outcome: report.outcome, at: clock::now() });
-        match self.keep(&report) {
+        match self.record(&report) {
             Err(e) if e.kind() == ErrorKind::DiskFull => {
                 self.give_up_reserve();
-                self.keep(&report)
+                self.record(&report)
             }
             other => other,
         }
+    }
+
+    fn record(&self, report: &AppReport) -> Result<()> {
+        let progress = self.progress();
+        if progress.leg() == Leg::Forward {
+            self.subject.driver.prove(&progress.transaction.to)?;
+        }
+        self.keep(report)
     }
 
     fn settle(&mut self) {
