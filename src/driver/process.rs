@@ -105,6 +105,8 @@ impl<'a> ProcessDriver<'a> {
     /// keeps its log, adopts its orphans and ends them with it: the kernel has asked it to end.
     fn why_down(&self, record: &ProcessRecord) -> Option<String> {
         if !record.main.is_alive() {
+            // Its last words may still be on their way into the log.
+            record.supervisor.wait_ended(SUPERVISOR_GRACE);
             return Some(self.ended());
         }
         if self.records.is_stopping() {
