@@ -19,4 +19,5 @@ pub mod process;
 pub mod random;
 pub mod scope;
 pub mod signals;
+pub mod successor;
 pub mod tree;
