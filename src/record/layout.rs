@@ -7,6 +7,7 @@
 //!   spare/                         room set aside, so that a full disk can be told and a dead app brought up
 //!   alerts/  alerts/seen/          one file an alert
 //!   runs/                          the reports of the newest nightly runs
+//!   rebuild/                       what was activated last, and an unfinished rebuild of the system
 //!   status/APP.json                the last probe of each app, a cache
 //!   cache/APP/                     what a version source keeps
 //!   apps/APP/
@@ -110,6 +111,11 @@ impl Layout {
     /// Reports of runs.
     pub fn runs(&self) -> PathBuf {
         self.state.join("runs")
+    }
+
+    /// What is known of the system's rebuild.
+    pub fn rebuild(&self) -> PathBuf {
+        self.state.join("rebuild")
     }
 
     /// The last probes.
