@@ -71,7 +71,9 @@ fn what_is_on_disk_outlives_a_power_cut_and_what_runs_does_not() {
 
 #[test]
 fn several_machines_run_at_once_without_a_trace_of_each_other() {
-    let (Some(one), Some(other)) = (Machine::boot("live_machine"), Machine::boot("live_machine")) else { return };
+    let (Some(one), Some(other)) = (Machine::boot("live_machine"), Machine::boot("live_machine")) else {
+        return;
+    };
     one.sh("systemd-run --quiet --unit=only-here sleep infinity; touch /usr/local/here");
     assert_eq!(one.property("only-here.service", "ActiveState"), "active");
     assert_eq!(other.property("only-here.service", "LoadState"), "not-found");

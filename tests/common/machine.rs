@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -91,9 +92,25 @@ impl Machine {
         let group = running.cgroup.join("payload/harness/cgroup.procs");
         let mut command = Command::new("sh");
         command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]).arg(group);
-        command.args(["nsenter", "-t", &running.leader.to_string(), "-m", "-u", "-i", "-n", "-p", "-C", "-r"]);
+        command.args([
+            "nsenter",
+            "-t",
+            &running.leader.to_string(),
+            "-m",
+            "-u",
+            "-i",
+            "-n",
+            "-p",
+            "-C",
+            "-r",
+        ]);
         command.args(["-w", "--"]).args(argv);
-        command.env_clear().env("PATH", PATH).env("HOME", "/root").env("LANG", "C.UTF-8").env("NO_COLOR", "1");
+        command
+            .env_clear()
+            .env("PATH", PATH)
+            .env("HOME", "/root")
+            .env("LANG", "C.UTF-8")
+            .env("NO_COLOR", "1");
         command.stdin(Stdio::null());
         command
     }
@@ -124,6 +141,14 @@ impl Machine {
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         assert!(child.wait().unwrap().success(), "{path} cannot be written");
+    }
+
+    /// Writes a file into the machine's root folder from outside, with the folders above it: quicker, but neither links
+    /// nor what is mounted in the machine count.
+    pub fn write_on_host(&self, path: &str, text: &str) {
+        let path = self.host_path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
 
     /// Reads a file in the machine.
@@ -198,11 +223,13 @@ impl Machine {
         assert!(copy.status().unwrap().success(), "the machine's root cannot be copied");
         // systemd-nspawn wants to see a system before it mounts `/usr`.
         fs::copy(cached.join("usr/lib/os-release"), root.join("usr/lib/os-release")).unwrap();
+        // Debian's own timers (of apt and dpkg) would have work to do in a machine this old.
+        let _ = fs::remove_dir_all(root.join("etc/systemd/system/timers.target.wants"));
         fs::create_dir_all(root.join("nix/var/nix/profiles")).unwrap();
         fs::create_dir_all(root.join("etc/nix")).unwrap();
         fs::write(root.join("etc/nix/nix.conf"), NIX_CONF).unwrap();
         fs::write(root.join("init"), INIT).unwrap();
-        fs::set_permissions(root.join("init"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(root.join("init"), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// Boots, and waits until systemd has nothing left to do.
@@ -226,8 +253,19 @@ impl Machine {
         // The machine ends with the thread of its test, also where that is killed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "sh", "-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\""]);
-        command.arg(cgroup).args(["systemd-nspawn", "--quiet", "--settings=no", "--register=no", "--keep-unit"]);
-        command.args(["--private-network", "--link-journal=no", "--console=read-only", "--kill-signal=SIGRTMIN+3"]);
+        command.arg(cgroup).args([
+            "systemd-nspawn",
+            "--quiet",
+            "--settings=no",
+            "--register=no",
+            "--keep-unit",
+        ]);
+        command.args([
+            "--private-network",
+            "--link-journal=no",
+            "--console=read-only",
+            "--kill-signal=SIGRTMIN+3",
+        ]);
         command.arg(format!("--machine={}", self.name)).arg("-D").arg(self.root());
         command.arg(format!("--bind-ro={}:/usr", cached.join("usr").display()));
         command.arg(format!("--bind={}:/usr/local", self.dir.path().join("local").display()));
@@ -271,7 +309,11 @@ impl Machine {
         if !gone {
             say(&format!("{} is left behind", running.cgroup.display()));
         }
-        let _ = fs::remove_dir_all(Path::new("/run/systemd/nspawn/propagate").join(&self.name));
+        let nspawn = Path::new("/run/systemd/nspawn");
+        let _ = fs::remove_dir_all(nspawn.join("propagate").join(&self.name));
+        if let Ok(root) = fs::metadata(self.root()) {
+            let _ = fs::remove_file(nspawn.join(format!("locks/inode-{}:{}", root.dev(), root.ino())));
+        }
     }
 }
 
@@ -296,7 +338,11 @@ fn cached_root() -> Result<PathBuf, String> {
     cgroup_home()?;
     let cache = std::env::var_os("WARMKEEP_LIVE_CACHE").unwrap_or_else(|| "/var/cache/warmkeep-live".into());
     let root = PathBuf::from(cache).join(ROOT);
-    if root.join("usr/bin/nix").exists() { Ok(root) } else { Err(format!("the machine's root {}", root.display())) }
+    if root.join("usr/bin/nix").exists() {
+        Ok(root)
+    } else {
+        Err(format!("the machine's root {}", root.display()))
+    }
 }
 
 /// The folder of this process's own control group, in the unified hierarchy.

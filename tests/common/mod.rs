@@ -16,6 +16,7 @@
 )]
 
 pub mod machine;
+pub mod system;
 
 use std::fs;
 use std::net::TcpListener;
