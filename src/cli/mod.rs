@@ -99,16 +99,17 @@ enum Verb {
     Plan(plan::Options),
     /// Bring apps to their latest safe version, dependencies first, behind the health gate.
     Converge(converge::Options),
-    /// Deploy exactly this version, by hand; the same transaction, gates and way back.
-    Deploy(deploy::Options),
+    /// Deploy exactly this version, by hand; the same transaction, gates and way back. What the safety gate would have
+    /// refused is recorded as overridden.
+    Deploy(deploy::AppVersion),
     /// Go back to an earlier version and its data.
     Rollback(rollback::Options),
     /// Stop an app that is no longer wanted, keep a last snapshot, forget the rest.
     Retire(retire::Options),
     /// Let a held version through at the next converge.
-    Approve(approve::Options),
+    Approve(deploy::AppVersion),
     /// Clear the quarantine of a version that failed.
-    Release(release::Options),
+    Release(deploy::AppVersion),
     /// What an app could go back to.
     #[command(subcommand)]
     Snapshot(snapshot::Verb),

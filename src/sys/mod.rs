@@ -17,5 +17,6 @@ pub mod net;
 pub mod proc;
 pub mod process;
 pub mod random;
+pub mod scope;
 pub mod signals;
 pub mod tree;
