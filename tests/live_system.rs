@@ -95,6 +95,27 @@ fn a_switch_exits_as_nixos_does() {
 }
 
 #[test]
+fn a_switch_that_hung_and_was_killed_is_picked_up_by_the_next() {
+    let Some(machine) = Machine::boot("live_system") else { return };
+    let first = machine.install_system(&System::new("1").wanted_unit("web.service", &service("1d", "", "")));
+    let next = System::new("2").unit("web.service", &service("2d", "", ""));
+    machine.write_system(&next.clone().script("activation", "exec sleep infinity"));
+    let built = machine.build_system();
+    machine.sh(&format!("systemd-run -q --unit=switch {built}/bin/switch-to-configuration switch"));
+    machine.wait_for("web.service", "ActiveState", "inactive");
+    assert_eq!(
+        (machine.property("switch.service", "ActiveState"), machine.current_system()),
+        ("active".into(), first)
+    );
+    machine.sh("systemctl kill --signal=KILL switch.service");
+    machine.wait_for("switch.service", "ActiveState", "failed");
+
+    assert_eq!(switch(&machine, &next).code, 0);
+    assert_eq!(machine.property("web.service", "ActiveState"), "active");
+    assert!(machine.property("web.service", "ExecStart").contains("infinity 2d"));
+}
+
+#[test]
 fn a_boot_activates_the_newest_generation() {
     let Some(mut machine) = Machine::boot("live_system") else { return };
     machine.install_system(&System::new("1").wanted_unit("web.service", &service("1d", "", "")));
