@@ -42,7 +42,14 @@ let
     lib.attrValues apps
   );
   proxies = config.networking.proxy.envVars;
-  programs = cfg.path ++ lib.optional usesDocker config.virtualisation.docker.package;
+  # The apps' own commands find what a user of the system finds.
+  programs =
+    cfg.path
+    ++ lib.optional usesDocker config.virtualisation.docker.package
+    ++ [
+      "/run/wrappers"
+      "/run/current-system/sw"
+    ];
 
   appService = name: app: {
     name = "warmkeep-${name}";

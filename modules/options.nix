@@ -152,8 +152,8 @@ in
       default = [ ];
       example = lib.literalExpression "[ pkgs.curl ]";
       description = ''
-        Packages whose programs the apps' own commands, hooks and checks call. Docker is there where an app needs it, and
-        so is what every unit of NixOS has.
+        Packages whose programs the apps' own commands, hooks and checks call. What is installed for the whole system is
+        found without being named here, and Docker where an app needs it.
       '';
     };
 
