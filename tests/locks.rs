@@ -132,3 +132,27 @@ fn a_night_does_not_begin_while_somebody_works_on_the_host() {
     assert_eq!(finish(&host, child).code, 0);
     assert_eq!(host.run(&["nightly"]).code, 0);
 }
+
+#[test]
+fn what_a_boot_does_upgrades_nothing_and_repairs_what_is_down() {
+    let host = Host::new();
+    host.install();
+    host.release("1.1.0", "");
+    host.kill_app();
+    let ran = host.run(&["converge", "--up", "--json", APP]);
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "repaired"), "{ran:?}");
+    assert_eq!(host.serving().as_deref(), Some("1.0.0"));
+    let ran = host.run(&["converge", "--up", "--json"]);
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "noop"), "{ran:?}");
+    assert_eq!(host.serving().as_deref(), Some("1.0.0"));
+}
+
+#[test]
+fn what_a_boot_does_leaves_the_work_to_a_run_that_is_at_it_already() {
+    let host = Host::new();
+    host.install();
+    let lock = fs::File::options().write(true).open(host.path("state/host.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let ran = host.run(&["converge", "--up", "--json", APP]);
+    assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "busy"), "{ran:?}");
+}

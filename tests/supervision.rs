@@ -100,6 +100,20 @@ fn an_app_that_survives_its_supervisor_is_stopped_and_started_anew() {
     assert!(stays_up(&host, Duration::from_millis(100)));
 }
 
+#[test]
+fn a_supervisor_that_is_asked_to_end_with_its_app_stays_until_the_app_has_ended_in_its_own_time() {
+    let host = host("trap 'sleep 0.5; touch {data}/ended; exit 0' TERM; while :; do sleep 0.1; done");
+    host.install();
+    let (main, watcher) = (host.pid(), supervisor(&host));
+    signal(watcher, "TERM");
+    assert!(stays_up(&host, Duration::from_millis(300)), "the app was not asked");
+    for pid in [watcher, main] {
+        signal(pid, "TERM");
+    }
+    assert!(eventually(LONG, || !is_alive(main) && !is_alive(watcher)));
+    assert!(host.path("data/ended").exists(), "the app was cut short");
+}
+
 /// A supervisor that waits for orders.
 fn waiting(host: &Host) -> Child {
     let mut supervise = Command::new(binary());

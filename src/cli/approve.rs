@@ -1,27 +1,15 @@
 //! `approve`: let a held version through.
 
-use clap::Args;
 use serde_json::json;
 
-use super::deploy::version;
+use super::deploy::AppVersion;
 use super::{Session, output};
 use crate::engine::decree::{self, Approved};
 use crate::error::Result;
 
-#[derive(Debug, Args)]
-pub(super) struct Options {
-    /// The app.
-    #[arg(value_name = "APP")]
-    app: String,
-    /// The held version.
-    #[arg(value_name = "VERSION")]
-    version: String,
-}
-
-pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
+pub(super) fn run(session: &Session, options: &AppVersion) -> Result<u8> {
     let config = session.config()?;
-    let app = Session::app(&config, &options.app)?;
-    let version = version(&options.version)?;
+    let (app, version) = options.resolve(&config)?;
     let ctx = session.context(&config)?;
     let approved = decree::approve(&ctx, app, &version)?;
     let recorded = matches!(approved, Approved::Recorded | Approved::Already);

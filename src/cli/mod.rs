@@ -7,6 +7,7 @@ mod completions;
 mod converge;
 mod demo;
 mod deploy;
+mod generate;
 mod history;
 mod internal;
 mod logging;
@@ -99,19 +100,22 @@ enum Verb {
     Plan(plan::Options),
     /// Bring apps to their latest safe version, dependencies first, behind the health gate.
     Converge(converge::Options),
-    /// Deploy exactly this version, by hand; the same transaction, gates and way back.
-    Deploy(deploy::Options),
+    /// Deploy exactly this version, by hand; the same transaction, gates and way back. What the safety gate would have
+    /// refused is recorded as overridden.
+    Deploy(deploy::AppVersion),
     /// Go back to an earlier version and its data.
     Rollback(rollback::Options),
     /// Stop an app that is no longer wanted, keep a last snapshot, forget the rest.
     Retire(retire::Options),
     /// Let a held version through at the next converge.
-    Approve(approve::Options),
+    Approve(deploy::AppVersion),
     /// Clear the quarantine of a version that failed.
-    Release(release::Options),
+    Release(deploy::AppVersion),
     /// What an app could go back to.
     #[command(subcommand)]
     Snapshot(snapshot::Verb),
+    /// Write units for this configuration: NixOS modules, or plain unit files.
+    Generate(generate::Options),
     /// The nightly run: everything, in the right order, under the host lock.
     Nightly(nightly::Options),
     /// How every app is, from what was last seen; probes nothing.
@@ -178,6 +182,7 @@ fn run(cli: Cli) -> Result<u8> {
         Verb::Approve(options) => approve::run(&session, &options),
         Verb::Release(options) => release::run(&session, &options),
         Verb::Snapshot(verb) => snapshot::run(&session, &verb),
+        Verb::Generate(options) => generate::run(&session, &options),
         Verb::Nightly(options) => nightly::run(&session, &options),
         Verb::Status => status::run(&session),
         Verb::History(options) => history::run(&session, &options),

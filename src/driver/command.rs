@@ -13,10 +13,14 @@ use crate::error::{Error, Result};
 use crate::record::layout::AppLayout;
 use crate::sys::proc;
 use crate::sys::process::{Output, Program};
+use crate::sys::scope::Scope;
 use crate::version::Version;
 
 /// How long `status`, `gone` and `volumes` may take: they only look.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
+
+/// What asks an app's processes to end when the host shuts down: its `stop` program is not run then.
+const STOP_SIGNAL: i32 = 15;
 
 /// Runs one app through the user's programs.
 #[derive(Debug)]
@@ -119,6 +123,7 @@ impl Driver for CommandDriver<'_> {
         }
         self.program(&self.spec.deploy, Some(version), self.app.timeouts.deploy)
             .keeps_children()
+            .scope(Scope::of_app(&self.app.name, STOP_SIGNAL, self.app.timeouts.stop)?)
             // What it starts is the app, which a recovery must not take for a stray.
             .env(mark::HELPER, "")
             .run_ok()

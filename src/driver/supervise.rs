@@ -17,7 +17,8 @@ use crate::record::document::{self, SCHEMA};
 use crate::record::layout::AppLayout;
 use crate::sys::daemon::{self, BoundedLog, Launch};
 use crate::sys::proc::{self, Identity};
-use crate::sys::{clock, env, files};
+use crate::sys::scope::Scope;
+use crate::sys::{clock, env, files, signals};
 use crate::version::Version;
 
 /// The hidden verb that supervises.
@@ -142,7 +143,10 @@ pub enum Answer {
 /// Starts a supervisor and waits until the app is started and recorded.
 pub fn start(orders: &Orders, limit: Duration) -> Result<()> {
     let input = serde_json::to_vec(orders).map_err(|e| Error::new("orders are not JSON").because(e))?;
-    let answer = daemon::start_detached(SUPERVISE, &input, &environment(&orders.owner), limit)?;
+    let stop_timeout = Duration::from_millis(orders.stop_timeout_ms) + END_LIMIT;
+    let scope = Scope::of_app(&orders.app, orders.stop_signal, stop_timeout)?;
+    let answer =
+        daemon::start_detached(SUPERVISE, scope.as_ref(), &input, &environment(&orders.owner), limit)?;
     match serde_json::from_str(&answer) {
         Ok(Answer::Started) => Ok(()),
         Ok(Answer::Refused(why)) => Err(Error::new(why)),
@@ -224,6 +228,8 @@ fn begin() -> Result<Begun> {
     daemon::adopt_orphans()?;
     let orders: Orders = serde_json::from_slice(&daemon::read_input()?)
         .map_err(|e| Error::new("a supervisor was given no whole orders").because(e))?;
+    // Whoever ends the whole scope asks the supervisor too. It stays until its app has ended in its own time.
+    signals::outlive(orders.stop_signal)?;
     let log = BoundedLog::begin(&orders.log);
     let launch = Launch { launcher: LAUNCH, argv: &orders.argv, env: &orders.env, dir: &orders.dir };
     let (pid, pipe) = daemon::launch(&launch)?;

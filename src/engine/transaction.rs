@@ -203,7 +203,9 @@ impl<'s, 'a> Runner<'s, 'a> {
         self.give_up_reserve();
         if let Err(e) = self.journal.remove() {
             // Closed is closed: the next run only removes the file.
-            report.remedy.get_or_insert_with(|| e.chain());
+            let left =
+                format!("the finished journal is still there ({}); the next run removes it", e.chain());
+            report.remedy = Some(report.remedy.map_or(left.clone(), |remedy| format!("{remedy}; {left}")));
         }
         report
     }

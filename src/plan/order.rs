@@ -33,6 +33,12 @@ impl Selection {
         Ok(Self { wanted, needed })
     }
 
+    /// Exactly what is asked for by name, or everything, only to be brought up. The error is a name that is not declared.
+    pub fn up(apps: &BTreeMap<String, App>, names: &[String]) -> Result<Self, String> {
+        let all = Self::of(apps, names)?;
+        Ok(Self { wanted: BTreeSet::new(), needed: all.wanted })
+    }
+
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &String> {
         self.wanted.iter().chain(&self.needed)

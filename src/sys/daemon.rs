@@ -13,24 +13,25 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
-use super::env::own_binary;
+use super::env::{own_binary, own_binary_for_others};
 use super::proc::own_pid;
+use super::scope::Scope;
 use crate::error::{Error, Result};
 
 /// A log never takes more than twice this: the current file and the one before.
 const LOG_LIMIT: u64 = 1 << 20;
 
-/// Starts this binary again with one hidden argument, detached, in this environment and no other, feeds it `input` and
-/// waits for its one-line answer.
+/// Starts this binary again with one hidden argument, detached, in a scope where there is one, in this environment and
+/// no other, feeds it `input` and waits for its one-line answer.
 pub fn start_detached(
     argument: &str,
+    scope: Option<&Scope>,
     input: &[u8],
     env: &BTreeMap<String, String>,
     limit: Duration,
 ) -> Result<String> {
     let failed = |e| Error::new("cannot start a supervisor").because(e);
-    let mut child = Command::new(own_binary())
-        .arg0("warmkeep")
+    let mut child = own_command(scope)
         .arg(argument)
         .env_clear()
         .envs(env)
@@ -55,6 +56,18 @@ pub fn start_detached(
         Ok(text) => text.map_err(failed),
         Err(_) => Err(Error::new(format!("a supervisor did not answer within {limit:?}"))),
     }
+}
+
+fn own_command(scope: Option<&Scope>) -> Command {
+    let Some(scope) = scope else {
+        let mut command = Command::new(own_binary());
+        command.arg0("warmkeep");
+        return command;
+    };
+    let words = scope.enter();
+    let mut command = Command::new(words.first().map_or("", String::as_str));
+    command.args(words.iter().skip(1)).arg(own_binary_for_others());
+    command
 }
 
 /// Leads a session of its own, so that no terminal and no parent takes the app down.

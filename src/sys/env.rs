@@ -29,6 +29,14 @@ pub fn own_binary_path() -> Option<PathBuf> {
     std::env::current_exe().ok()
 }
 
+/// The running binary by a name that stands for it in other processes too: its path, unless an update has put another
+/// file there since.
+pub fn own_binary_for_others() -> PathBuf {
+    let replaced = |path: &PathBuf| path.to_string_lossy().ends_with(" (deleted)");
+    let path = own_binary_path().filter(|path| !replaced(path));
+    path.unwrap_or_else(|| PathBuf::from(format!("/proc/{}/exe", super::proc::own_pid())))
+}
+
 /// The folder for temporary files.
 pub fn temp_dir() -> PathBuf {
     std::env::temp_dir()

@@ -16,6 +16,8 @@ pub mod mounts;
 pub mod net;
 pub mod proc;
 pub mod process;
+pub mod publish;
 pub mod random;
+pub mod scope;
 pub mod signals;
 pub mod tree;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::clock::{Deadline, sleep};
+use super::scope::Scope;
 use crate::error::{Error, Result};
 
 /// The most that is kept of each output stream.
@@ -26,6 +27,7 @@ pub struct Program {
     stdin: Vec<u8>,
     timeout: Duration,
     leftovers: Leftovers,
+    scope: Option<Scope>,
 }
 
 /// What becomes of processes that a program left in its group when it ended by itself.
@@ -70,6 +72,7 @@ impl Program {
             stdin: Vec::new(),
             timeout: Duration::from_secs(60),
             leftovers: Leftovers::End,
+            scope: None,
         }
     }
 
@@ -112,6 +115,13 @@ impl Program {
     #[must_use]
     pub fn keeps_children(mut self) -> Self {
         self.leftovers = Leftovers::Keep;
+        self
+    }
+
+    /// It runs, and what it leaves running goes on, in a scope of its own.
+    #[must_use]
+    pub fn scope(mut self, scope: Option<Scope>) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -173,11 +183,14 @@ impl Program {
     }
 
     fn start(&self) -> Result<Child> {
-        let Some((program, args)) = self.argv.split_first() else {
+        if self.argv.is_empty() {
             return Err(Error::new("there is no program to run: the argv list is empty"));
-        };
-        let mut command = Command::new(program);
-        command.args(args).envs(&self.env).process_group(0);
+        }
+        let mut words =
+            self.scope.as_ref().map(Scope::enter).unwrap_or_default().into_iter().chain(self.argv.clone());
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(&program);
+        command.args(words).envs(&self.env).process_group(0);
         command.stdin(if self.stdin.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Some(dir) = &self.dir {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::{Error, Result};
@@ -23,6 +23,18 @@ pub fn listen() -> Result<()> {
             .map_err(|e| Error::new("cannot listen for signals").because(e))?;
     }
     Ok(())
+}
+
+/// From now on the signals that ask a process to end, and `another`, do nothing to this one. What it starts is asked as
+/// always.
+pub fn outlive(another: i32) -> Result<()> {
+    let usual = [SIGTERM, SIGINT, SIGHUP, SIGQUIT];
+    let more = (!usual.contains(&another) && !FORBIDDEN.contains(&another)).then_some(another);
+    usual.into_iter().chain(more).try_for_each(|signal| {
+        flag::register(signal, Arc::default())
+            .map(drop)
+            .map_err(|e| Error::new("cannot listen for signals").because(e))
+    })
 }
 
 /// The signal by which somebody asked this process to end; `None`: nobody did.

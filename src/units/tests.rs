@@ -1,0 +1,3 @@
+//! What the units of a configuration say.
+
+use super::*;
