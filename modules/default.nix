@@ -97,8 +97,7 @@ in
               }
               // proxies;
             path =
-              programs
-              ++ (with pkgs; [
+              (with pkgs; [
                 coreutils
                 gnutar
                 xz.bin
@@ -108,7 +107,8 @@ in
               ++ [
                 config.nix.package.out
                 config.programs.ssh.package
-              ];
+              ]
+              ++ programs;
           };
         }
         // lib.optionalAttrs (alerts.sinks != { }) {

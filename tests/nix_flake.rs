@@ -84,7 +84,11 @@ fn the_lock_file_is_what_nix_would_write_and_up_to_date() {
     let Some(nix) = Nix::for_test("the_lock_file_is_what_nix_would_write_and_up_to_date") else { return };
     let text = fs::read_to_string(repository().join("flake.lock")).unwrap();
     let lock: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(text, format!("{}\n", serde_json::to_string_pretty(&lock).unwrap()), "sorted keys, two spaces");
+    assert_eq!(
+        text,
+        format!("{}\n", serde_json::to_string_pretty(&lock).unwrap()),
+        "sorted keys, two spaces"
+    );
 
     // Nix itself reads it, and finds nothing in the flake that it would have to lock anew.
     let flake = nix.path("flake");

@@ -167,7 +167,9 @@ fn show_drift(session: &Session, options: &Options, changes: &[Change]) -> Resul
         let out = options.out.display();
         output::line(&match (drifted, changes.len()) {
             (0, all) => format!("{out}: all {all} files are as they should be"),
-            (some, all) => format!("{out}: {some} of {all} files have drifted; generate without --check mends it"),
+            (some, all) => {
+                format!("{out}: {some} of {all} files have drifted; generate without --check mends it")
+            }
         })?;
     }
     Ok(if drifted == 0 { 0 } else { FAILED })

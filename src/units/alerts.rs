@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{ALERTS, Directive, Group, Kind, NETWORK, Programs, Settings, Unit, Value, credentials, secrets, stem};
+use super::{
+    ALERTS, Directive, Group, Kind, NETWORK, Programs, Settings, Unit, Value, credentials, secrets, stem,
+};
 use crate::config::model::{Config, Sink};
 use crate::record::layout::Layout;
 
@@ -101,7 +103,10 @@ fn for_warmkeep_alone(config: &Config, settings: &Settings) -> Vec<Directive> {
         Directive::new("ReadWritePaths", Value::Writable(config.host.state_dir.clone())),
         Directive::new("RestrictAddressFamilies", Value::Words("AF_UNIX AF_INET AF_INET6")),
         Directive::new("SystemCallArchitectures", Value::Words("native")),
-        Directive::new("SystemCallFilter", Value::List(words(&["@system-service", "~@privileged @resources"]))),
+        Directive::new(
+            "SystemCallFilter",
+            Value::List(words(&["@system-service", "~@privileged @resources"])),
+        ),
         Directive::new("SystemCallErrorNumber", Value::Words("EPERM")),
         Directive::new("UMask", Value::Words("0077")),
     ]);

@@ -73,7 +73,9 @@ impl File {
     /// The whole text of the file, with the digest of its spec.
     pub fn text(&self, digest: &str) -> String {
         let body = &self.body;
-        format!("{MARK} from its configuration; `warmkeep generate` writes it anew.\n# spec: sha256:{digest}\n{body}")
+        format!(
+            "{MARK} from its configuration; `warmkeep generate` writes it anew.\n# spec: sha256:{digest}\n{body}"
+        )
     }
 }
 
@@ -113,7 +115,10 @@ impl Change {
 
 /// What leads from the files that are there to the wanted ones, by name. The error is the names that something foreign
 /// has.
-pub fn changes(wanted: Vec<(String, String)>, mut found: BTreeMap<String, Found>) -> Result<Vec<Change>, Vec<String>> {
+pub fn changes(
+    wanted: Vec<(String, String)>,
+    mut found: BTreeMap<String, Found>,
+) -> Result<Vec<Change>, Vec<String>> {
     let mut foreign = Vec::new();
     let mut changes = Vec::new();
     for (name, text) in wanted {
@@ -152,10 +157,16 @@ mod tests {
         let changes = changes(wanted, found).unwrap();
         let told: Vec<_> = changes
             .iter()
-            .map(|change| (change.name.as_str(), change.is_one(), change.before.is_some(), change.after.is_some()))
+            .map(|change| {
+                (change.name.as_str(), change.is_one(), change.before.is_some(), change.after.is_some())
+            })
             .collect();
-        let expected =
-            [("a", true, false, true), ("b", true, true, true), ("c", false, true, true), ("d", true, true, false)];
+        let expected = [
+            ("a", true, false, true),
+            ("b", true, true, true),
+            ("c", false, true, true),
+            ("d", true, true, false),
+        ];
         assert_eq!(told, expected);
     }
 

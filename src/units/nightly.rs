@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Directive, Group, Kind, NIGHTLY, OnSwitch, Programs, Settings, Unit, Value, app, credentials, needs, secrets,
-    stem,
+    Directive, Group, Kind, NIGHTLY, OnSwitch, Programs, Settings, Unit, Value, app, credentials, needs,
+    secrets, stem,
 };
 use crate::config::model::Config;
 

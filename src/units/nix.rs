@@ -99,7 +99,9 @@ fn environment(unit: &Unit) -> Option<Binding> {
     let value = match unit.programs {
         Programs::Rebuild => Expr::Update(vec![
             Expr::Code("config.nix.envVars"),
-            Expr::Set([vec![Binding::Inherit("(config.environment.sessionVariables) NIX_PATH")], own].concat()),
+            Expr::Set(
+                [vec![Binding::Inherit("(config.environment.sessionVariables) NIX_PATH")], own].concat(),
+            ),
             Expr::Code("config.networking.proxy.envVars"),
         ]),
         Programs::Few | Programs::System if own.is_empty() => return None,

@@ -38,7 +38,9 @@ impl Settings {
 fn text(path: &Path, what: &str) -> Result<String> {
     let wrong = |why: &str| Error::usage(format!("the {what}'s path {why}: {}", path.display()));
     if !path.is_absolute() {
-        return Err(wrong("is not absolute").remedy("units are started without a folder; write the whole path"));
+        return Err(
+            wrong("is not absolute").remedy("units are started without a folder; write the whole path")
+        );
     }
     let text = path.to_str().ok_or_else(|| wrong("is no valid text, which unit files are"))?;
     Ok(text.to_owned())
@@ -56,7 +58,9 @@ mod tests {
     fn what_systemd_cannot_run_is_refused() {
         assert!(refused("warmkeep", "/etc/warmkeep").starts_with("the program's path is not absolute"));
         assert!(refused("/bin/warmkeep", "etc").starts_with("the configuration's path is not absolute"));
-        assert!(refused("/opt/it's/warmkeep", "/etc/warmkeep").contains("systemd runs no program with '\\''"));
+        assert!(
+            refused("/opt/it's/warmkeep", "/etc/warmkeep").contains("systemd runs no program with '\\''")
+        );
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// From long to short. systemd's months and years are no whole days, so days are the longest.
-const UNITS: [(u128, &str); 5] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
+const UNITS: [(u128, &str); 5] =
+    [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")];
 
 /// A span of time, to the millisecond: `1h 30min`. Nothing is `0`.
 pub(super) fn written(span: Duration) -> String {

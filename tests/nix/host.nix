@@ -129,7 +129,11 @@ let
         package = anything (package "systemd");
         packages = option (lib.types.listOf lib.types.package) [ ];
         enableStrictShellChecks = flag;
-        globalEnvironment = option (lib.types.attrsOf lib.types.str) { };
+        # As NixOS sets it for every unit.
+        globalEnvironment = option (lib.types.attrsOf lib.types.str) {
+          LOCALE_ARCHIVE = "/run/current-system/sw/lib/locale/locale-archive";
+          TZDIR = "/etc/zoneinfo";
+        };
         services = option systemdUtils.types.services { };
         timers = option systemdUtils.types.timers { };
         paths = option systemdUtils.types.paths { };

@@ -4,8 +4,7 @@
 const WIDTH: usize = 100;
 
 /// Words that name no attribute without quotes.
-const KEYWORDS: [&str; 10] =
-    ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"];
+const KEYWORDS: [&str; 10] = ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"];
 
 /// An expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -193,7 +192,18 @@ mod tests {
     #[test]
     fn attributes_are_quoted_where_they_must_be() {
         let names = ["RestartSec", "X-Stop", "a'b", "1st", "a.b", "if", "or", "", "ü", "${x}"].map(attribute);
-        let quoted = ["RestartSec", "X-Stop", "a'b", "\"1st\"", "\"a.b\"", "\"if\"", "\"or\"", "\"\"", "\"ü\"", r#""\${x}""#];
+        let quoted = [
+            "RestartSec",
+            "X-Stop",
+            "a'b",
+            "\"1st\"",
+            "\"a.b\"",
+            "\"if\"",
+            "\"or\"",
+            "\"\"",
+            "\"ü\"",
+            r#""\${x}""#,
+        ];
         assert_eq!(names, quoted);
     }
 
