@@ -175,6 +175,28 @@ fn a_host_s_settings_become_one_checked_file_and_the_units() {
 }
 
 #[test]
+fn what_the_documentation_shows_is_accepted_and_built() {
+    let host = host!("what_the_documentation_shows_is_accepted_and_built");
+    let files: Vec<PathBuf> =
+        (0..).map(|number| host.nix.path(&format!("example-{number}.nix"))).take(2).collect();
+    for (file, example) in files.iter().zip(evaluator::examples("docs/nix.md")) {
+        fs::write(file, example).unwrap();
+    }
+    // The first is a flake, whose host has a configuration.nix that is not ours to write; the second a module.
+    let modules = format!(
+        "{{ imports = [ {} ] ++ builtins.tail ((import {}).outputs {{
+            nixpkgs.lib.nixosSystem = system: system; warmkeep.nixosModules.default = {}/modules;
+        }}).nixosConfigurations.host.modules; }}",
+        files[1].display(),
+        files[0].display(),
+        repository().display()
+    );
+    assert_eq!(host.nix.eval(&host.with(&modules, "refused")), json!([]));
+    let ran = host.nix.build(&host.with(&modules, "config.services.warmkeep.generated"));
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}
+
+#[test]
 fn what_a_person_reads_by_hand_is_the_file_that_the_units_name() {
     let host = host!("what_a_person_reads_by_hand_is_the_file_that_the_units_name");
     let etc = host.eval(NOTES, "config.environment.etc.\"warmkeep/warmkeep.json\".source");

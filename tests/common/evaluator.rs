@@ -77,6 +77,13 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The blocks of a page that are marked as Nix.
+pub fn examples(page: &str) -> Vec<String> {
+    let text = fs::read_to_string(repository().join(page)).unwrap();
+    let blocks = text.split("```nix\n").skip(1);
+    blocks.filter_map(|rest| rest.split_once("```").map(|(block, _)| block.to_owned())).collect()
+}
+
 /// The folder that holds nixpkgs' `lib` and `nixos/lib`; none, loudly, where it is not at hand.
 pub fn nixpkgs(test: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("WARMKEEP_NIXPKGS").map(PathBuf::from);
