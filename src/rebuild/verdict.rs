@@ -127,9 +127,9 @@ fn list(line: &str) -> Vec<String> {
 
 /// `Failed to restart a.service: …`
 fn single(line: &str) -> Option<String> {
-    let mut words = line.trim().strip_prefix("Failed to ")?.split_whitespace();
-    let unit = words.nth(1)?.trim_end_matches(':');
-    is_unit(unit).then(|| unit.to_owned())
+    let (verb, rest) = line.trim().strip_prefix("Failed to ")?.split_once(' ')?;
+    let unit = rest.split_whitespace().next()?.trim_end_matches(':');
+    (verb.chars().all(char::is_alphabetic) && is_unit(unit)).then(|| unit.to_owned())
 }
 
 fn is_unit(word: &str) -> bool {
