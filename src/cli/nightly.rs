@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::{FAILED, Session, converge, output};
-use crate::engine::schedule;
+use crate::engine::{night, schedule};
 use crate::error::Result;
-use crate::plan::order::Selection;
+use crate::record::layout::Layout;
 use crate::record::report::worse;
 use crate::record::runs;
 
@@ -18,12 +18,10 @@ pub(super) struct Options {
 
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
-    let ctx = session.context(&config)?;
-    let everything = Selection { wanted: config.apps.keys().cloned().collect(), ..Selection::default() };
-    let report = schedule::run_alone(&ctx, &everything, options.jobs)?;
+    let report = night::run(&config, &session.progress, options.jobs)?;
     let code = converge::show(session, &report)?;
     // What was done was done and told: that its report cannot be kept must not hide how it went.
-    Ok(runs::keep(&ctx.layout, &report).map_or_else(
+    Ok(runs::keep(&Layout::new(&config.host), &report).map_or_else(
         |e| {
             output::error(&e);
             worse(code, FAILED)

@@ -3,6 +3,7 @@
 //! ```text
 //! stateDir/                        0700
 //!   host.lock                      the nightly run takes it alone, all others share it
+//!   night.json                     only while a night is unfinished
 //!   spare/                         room set aside, so that a full disk can be told and a dead app brought up
 //!   alerts/  alerts/seen/          one file an alert
 //!   runs/                          the reports of the newest nightly runs
@@ -95,6 +96,11 @@ impl Layout {
     /// The folder of all apps.
     pub fn apps(&self) -> PathBuf {
         self.state.join("apps")
+    }
+
+    /// The journal of an unfinished night.
+    pub fn night(&self) -> PathBuf {
+        self.state.join("night.json")
     }
 
     /// The alerts that are not delivered yet.

@@ -20,5 +20,6 @@ pub mod process;
 pub mod random;
 pub mod scope;
 pub mod signals;
+pub mod successor;
 pub mod systemd;
 pub mod tree;
