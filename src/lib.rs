@@ -20,6 +20,7 @@
 pub mod alert;
 pub mod cli;
 pub mod config;
+pub mod credential;
 pub mod demo;
 pub mod driver;
 pub mod engine;
@@ -33,5 +34,6 @@ pub mod record;
 pub mod snapshot;
 pub mod status;
 pub mod sys;
+pub mod units;
 pub mod version;
 pub mod versions;

@@ -247,6 +247,11 @@ pub fn is_dir(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.is_dir())
 }
 
+/// The path from the root on, links as they are; it need not be there.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| failed("make absolute", path, e))
+}
+
 /// The path with every link resolved.
 pub fn canonical(path: &Path) -> Result<PathBuf> {
     fs::canonicalize(path).map_err(|e| failed("resolve", path, e))

@@ -17,6 +17,7 @@ pub mod net;
 pub mod nix;
 pub mod proc;
 pub mod process;
+pub mod publish;
 pub mod random;
 pub mod scope;
 pub mod signals;
