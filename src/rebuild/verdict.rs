@@ -61,7 +61,8 @@ pub fn judge(evidence: &Evidence<'_>) -> Verdict {
                 .into(),
         ),
         End::Code(100) => Verdict::RebootNeeded,
-        End::Code(1) if evidence.output.contains(LOCKED) => Verdict::Busy,
+        // Of the exit code, which is that of the failed call, nothing is sure.
+        End::Code(_) if evidence.output.lines().any(|line| line.trim() == LOCKED) => Verdict::Busy,
         End::Code(code) => Verdict::Bad(format!("switch-to-configuration ended with exit code {code}: {}", meaning(*code))),
         End::TimedOut => Verdict::Bad("switch-to-configuration did not end within `switchTimeout`, and was ended".into()),
         End::Broken(why) => Verdict::Bad(why.clone()),
@@ -127,9 +128,9 @@ fn list(line: &str) -> Vec<String> {
 
 /// `Failed to restart a.service: …`
 fn single(line: &str) -> Option<String> {
-    let mut words = line.trim().strip_prefix("Failed to ")?.split_whitespace();
-    let unit = words.nth(1)?.trim_end_matches(':');
-    is_unit(unit).then(|| unit.to_owned())
+    let (verb, rest) = line.trim().strip_prefix("Failed to ")?.split_once(' ')?;
+    let unit = rest.split_whitespace().next()?.trim_end_matches(':');
+    (verb.chars().all(char::is_alphabetic) && is_unit(unit)).then(|| unit.to_owned())
 }
 
 fn is_unit(word: &str) -> bool {
@@ -245,7 +246,9 @@ mod tests {
 
     #[test]
     fn another_switch_that_holds_the_lock_is_no_failure_of_this_one() {
-        assert_eq!(judged(&Case { output: "Could not acquire lock\n", ..case(1) }), Verdict::Busy);
+        for code in [1, 11] {
+            assert_eq!(judged(&Case { output: "Could not acquire lock\n", ..case(code) }), Verdict::Busy);
+        }
         assert!(bad(&Case { output: "Could not open lock", ..case(1) }).contains("exit code 1"));
     }
 
