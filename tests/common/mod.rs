@@ -15,6 +15,7 @@
     reason = "tests drive the real system, and each test file uses its own part of the harness"
 )]
 
+pub mod hostile;
 pub mod machine;
 pub mod system;
 
