@@ -16,6 +16,7 @@
 )]
 
 pub mod evaluator;
+pub mod hostile;
 pub mod machine;
 pub mod system;
 
