@@ -125,7 +125,7 @@ enum Verb {
     Status,
     /// What happened to the apps.
     History(history::Options),
-    /// The open alerts.
+    /// What a person should know, and telling it to the declared sinks.
     #[command(subcommand)]
     Alerts(alerts::Verb),
     /// Print the JSON Schema of the configuration.
