@@ -16,6 +16,9 @@
 )]
 
 pub mod evaluator;
+pub mod hostile;
+pub mod machine;
+pub mod system;
 
 use std::fs;
 use std::net::TcpListener;
