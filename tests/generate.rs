@@ -267,7 +267,8 @@ fn verify(files: &Path) -> Option<String> {
 #[test]
 fn plain_units_are_verified_without_a_warning() {
     let mut host = host();
-    host["apps"]["notes"]["data"]["paths"] = json!(["/srv/a b\t\"c\"\\d 'e' ${f} $g %h ü\nx", "/var/lib/notes"]);
+    host["apps"]["notes"]["data"]["paths"] =
+        json!(["/srv/a b\t\"c\"\\d 'e' ${f} $g %h ü\nx", "/var/lib/notes"]);
     host["host"] = json!({ "stateDir": "/var/lib/warm \"keep's\" 100%\\x" });
     host["nightly"]["onCalendar"] = json!("Mon..Fri *-*~3/2 02:30:00.5");
     let site = Site::new(&host);
@@ -275,7 +276,10 @@ fn plain_units_are_verified_without_a_warning() {
     let program = site.path("warm keep");
     fs::copy("/bin/true", &program).unwrap();
     let mut command = Command::new(binary());
-    command.arg("--config").arg(site.path("warmkeep.json")).args(["generate", "--format", "systemd", "--out"]);
+    command
+        .arg("--config")
+        .arg(site.path("warmkeep.json"))
+        .args(["generate", "--format", "systemd", "--out"]);
     command.arg(site.out()).args(["--settings", "/etc/it's \"100%\" $x\n", "--program"]).arg(program);
     let made = ran(command.output().unwrap());
     assert_eq!(made.code, 0, "{made:?}");

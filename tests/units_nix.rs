@@ -36,11 +36,8 @@ fn evaluate(expression: &str) -> Option<Result<Json, String>> {
         std::fs::create_dir_all(place(part)).unwrap();
         command.env(name, place(part));
     }
-    let mut child = command
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .ok()?;
+    let mut child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().ok()?;
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), expression.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     if !output.status.success() {
