@@ -4,7 +4,7 @@
 //! # The rooms
 //!
 //! Data flows one way: [`config`] → observe ([`driver`], [`health`], [`versions`]) → [`plan`] → [`engine`] →
-//! [`record`]. [`snapshot`] copies data and takes it back, [`alert`] and [`status`] are what people read, [`cli`] is how
+//! [`record`]. [`snapshot`] copies data and takes it back, [`rebuild`] upgrades the system itself, [`alert`] and [`status`] are what people read, [`cli`] is how
 //! they ask, [`demo`] shows it all. Everything that touches the operating system goes through [`sys`].
 //!
 //! # The invariants
@@ -29,6 +29,7 @@ pub mod health;
 pub mod id;
 mod percent;
 pub mod plan;
+pub mod rebuild;
 pub mod record;
 pub mod snapshot;
 pub mod status;

@@ -322,7 +322,7 @@ fn the_timer_starts_the_night() {
 fn the_timer_asks_for_the_hour_that_is_configured() {
     let Some(apps) = Apps::boot() else { return };
     apps.configure(|config| {
-        config["nightly"] = json!({ "onCalendar": "Sat 04:30", "randomizedDelay": "5m", "deadline": "2h" })
+        config["nightly"] = json!({ "onCalendar": "Sat 04:30", "randomizedDelay": "5m", "deadline": "2h" });
     });
     apps.generate();
     apps.machine.sh("systemctl start warmkeep-nightly.timer");
@@ -354,8 +354,10 @@ fn a_boot_finishes_a_transaction_that_a_power_cut_ended() {
     let Some(mut apps) = Apps::running(|_| ()) else { return };
     apps.write_note("kept through every cut");
     let mut cuts = 0;
-    for record in 1.. {
+    // tests/crash.rs dies at each record; here it is the boot that is looked at.
+    for record in (1..).step_by(3) {
         let version = format!("1.{record}.0");
+        let before = apps.serving()[1].clone();
         apps.release(NOTES, &version, "");
         let fault = format!("WARMKEEP_FAULT=kill-after:{record}");
         let ran = apps.machine.run(&["env", &fault, WARMKEEP, "--config", CONFIG, "converge", NOTES]);
@@ -363,14 +365,17 @@ fn a_boot_finishes_a_transaction_that_a_power_cut_ended() {
         apps.assert_up(NOTES);
         assert!(apps.notes().contains("kept through every cut"), "after record {record}");
         let serving = &apps.serving()[1];
-        assert!(serving == &version || serving < &version, "{serving}");
+        assert!(
+            [&before, &version].contains(&serving),
+            "after record {record}: {serving}, not {before} or {version}"
+        );
         let left = apps.machine.run(&["find", "/var/lib/warmkeep", "-name", "journal.jsonl"]);
         assert_eq!(left.stdout, "", "after record {record}");
         if ran.code == 0 {
             assert_eq!(serving, &version);
             break;
         }
-        cuts = record;
+        cuts += 1;
     }
-    assert!(cuts > 5, "{cuts} records");
+    assert!(cuts >= 3, "{cuts} cuts");
 }

@@ -37,6 +37,11 @@ pub fn own_binary_for_others() -> PathBuf {
     path.unwrap_or_else(|| PathBuf::from(format!("/proc/{}/exe", super::proc::own_pid())))
 }
 
+/// This machine's name.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// The folder for temporary files.
 pub fn temp_dir() -> PathBuf {
     std::env::temp_dir()

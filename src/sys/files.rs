@@ -228,6 +228,15 @@ fn optional(meta: std::io::Result<fs::Metadata>, path: &Path) -> Result<Option<F
     }
 }
 
+/// What a link says, as it stands there; `None`: there is none.
+pub fn read_link(path: &Path) -> Result<Option<PathBuf>> {
+    match fs::read_link(path) {
+        Ok(target) => Ok(Some(target)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(failed("read the link", path, e)),
+    }
+}
+
 /// Whether anything is there.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -47,8 +48,23 @@ pub struct Machine {
     running: Option<Running>,
 }
 
+/// Ends the machine when its standard input does, and so also where the test is killed; `$0` is its control group. Where
+/// no line came before the end, nobody is there any more to remove the folder `$1`.
+const KEEPER: &str = r#"
+read -r _ && kept=yes
+echo 1 >"$0/cgroup.kill"
+tries=200
+until find "$0" -depth -type d -exec rmdir {} + 2>/dev/null; do
+  tries=$((tries - 1))
+  if [ $tries -eq 0 ]; then echo "$0 is left behind" >&2; break; fi
+  sleep 0.05
+done
+[ "${kept:-}" ] || rm -rf "$1"
+"#;
+
 /// What runs of it, as the host sees it.
 struct Running {
+    keeper: Child,
     nspawn: Child,
     /// The host's pid of the machine's PID 1.
     leader: i32,
@@ -236,16 +252,24 @@ impl Machine {
     fn start(&mut self, cached: &Path) {
         let cgroup = cgroup_home().unwrap().join(&self.name);
         fs::create_dir(&cgroup).unwrap();
-        let mut command = self.nspawn(cached, &cgroup);
-        let mut nspawn = command.spawn().unwrap();
+        let keeper = self.keeper(&cgroup).spawn().unwrap();
+        let mut nspawn = self.nspawn(cached, &cgroup).spawn().unwrap();
         let mut leader = None;
         let found = eventually(Duration::from_secs(20), || {
             leader = leader_of(&nspawn);
             leader.is_some() || nspawn.try_wait().unwrap().is_some()
         });
         assert!(found && leader.is_some(), "the machine does not start\n{}", self.console());
-        self.running = Some(Running { nspawn, leader: leader.unwrap(), cgroup });
+        self.running = Some(Running { keeper, nspawn, leader: leader.unwrap(), cgroup });
         self.wait_until_up();
+    }
+
+    fn keeper(&self, cgroup: &Path) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", KEEPER]).arg(cgroup).arg(self.dir.path());
+        // Of a process group of its own: what interrupts the tests is not to end it before its work.
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).process_group(0);
+        command
     }
 
     fn nspawn(&self, cached: &Path, cgroup: &Path) -> Command {
@@ -302,13 +326,11 @@ impl Machine {
     /// Ends every process of the machine.
     fn stop(&mut self) {
         let Some(mut running) = self.running.take() else { return };
-        let _ = fs::write(running.cgroup.join("cgroup.kill"), "1");
-        let _ = running.nspawn.kill();
+        let mut ask = running.keeper.stdin.take().unwrap();
+        let _ = ask.write_all(b"kept\n");
+        drop(ask);
+        let _ = running.keeper.wait();
         let _ = running.nspawn.wait();
-        let gone = eventually(Duration::from_secs(10), || remove_groups(&running.cgroup));
-        if !gone {
-            say(&format!("{} is left behind", running.cgroup.display()));
-        }
         let nspawn = Path::new("/run/systemd/nspawn");
         let _ = fs::remove_dir_all(nspawn.join("propagate").join(&self.name));
         if let Ok(root) = fs::metadata(self.root()) {
@@ -332,7 +354,7 @@ fn cached_root() -> Result<PathBuf, String> {
     if !rustix::process::geteuid().is_root() {
         return Err("root (to boot a machine)".to_owned());
     }
-    for program in ["systemd-nspawn", "nsenter", "setpriv"] {
+    for program in ["systemd-nspawn", "nsenter"] {
         which::which(program).map_err(|e| format!("{program} ({e})"))?;
     }
     cgroup_home()?;
@@ -368,14 +390,4 @@ fn leader_of(nspawn: &Child) -> Option<i32> {
         status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1"))
     };
     children.split_whitespace().find(is_init)?.parse().ok()
-}
-
-/// Removes a tree of control groups; false while a process is still ending in one.
-fn remove_groups(group: &Path) -> bool {
-    for entry in fs::read_dir(group).into_iter().flatten().flatten() {
-        if entry.path().is_dir() {
-            remove_groups(&entry.path());
-        }
-    }
-    fs::remove_dir(group).is_ok() || !group.exists()
 }

@@ -98,12 +98,30 @@ impl Resolver<'_> {
             wire::RebuildAction::Boot => RebuildAction::Boot,
             wire::RebuildAction::Test => RebuildAction::Test,
         };
-        if rebuild.flake.starts_with('-') {
-            let problem = Problem::new("a flake reference cannot begin with `-`");
-            self.report
-                .value(&at.key("flake"), problem.expected("a flake and a host, such as \"/etc/nixos#host\""));
+        Rebuild {
+            flake: self.flake(rebuild.flake, &at.key("flake")),
+            action,
+            build_timeout: self.some_time(rebuild.build_timeout, &at.key("buildTimeout")),
+            switch_timeout: self.some_time(rebuild.switch_timeout, &at.key("switchTimeout")),
         }
-        Rebuild { flake: self.line(rebuild.flake, &at.key("flake")), action }
+    }
+
+    fn flake(&mut self, flake: String, at: &At<'_>) -> String {
+        let host = flake.split_once('#').map_or("", |(_, host)| host);
+        let problem = if flake.starts_with('-') {
+            Some("a flake reference cannot begin with `-`")
+        } else if flake.starts_with('#') {
+            Some("a flake reference cannot be empty")
+        } else if host.contains(['"', '\\', '#', '^']) {
+            Some("Nix cannot be asked for a host of this name")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let problem = Problem::new(problem);
+            self.report.value(at, problem.expected("a flake and a host, such as \"/etc/nixos#host\""));
+        }
+        self.line(flake, at)
     }
 
     pub(super) fn gc(&mut self, gc: wire::Gc, at: &At<'_>) -> Gc {
