@@ -2,6 +2,7 @@
 //! it is with `WARMKEEP_NIXPKGS`.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
