@@ -2,6 +2,7 @@
 //! it is with `WARMKEEP_NIXPKGS`.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -477,8 +478,7 @@ fn the_package_is_built_from_sources_and_nothing_else() {
     );
     assert_eq!(host.nix.eval(&format!("{package}.pname")), json!("warmkeep"));
     assert_eq!(host.nix.eval(&format!("{package}.version")), json!(env!("CARGO_PKG_VERSION")));
-    let source = host.nix.eval(&format!("\"${{{package}.src}}\""));
-    let source = PathBuf::from(source.as_str().unwrap());
+    let source = PathBuf::from(host.nix.copied(&format!("\"${{{package}.src}}\"")));
     for there in ["Cargo.toml", "Cargo.lock", "src/main.rs", "tests/cli.rs", "benches", "examples"] {
         assert!(source.join(there).exists(), "{there}");
     }
