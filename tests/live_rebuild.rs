@@ -138,13 +138,17 @@ fn steps(report: &Value) -> Vec<&str> {
 }
 
 fn oneshot(script: &str) -> String {
-    format!("[Unit]\nDescription=A toy\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c '{script}'\n")
+    format!(
+        "[Unit]\nDescription=A toy\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c '{script}'\n"
+    )
 }
 
 #[test]
 fn a_new_system_is_built_compared_and_switched_to() {
     let Some(site) = Site::new("live_rebuild", &System::new("1").package("tool-1.0", "one")) else { return };
-    site.commit(&System::new("2").package("tool-2.0", "twice").package("extra-0.1", "x").without_package("base-1.0"));
+    site.commit(
+        &System::new("2").package("tool-2.0", "twice").package("extra-0.1", "x").without_package("base-1.0"),
+    );
     let ran = site.rebuild();
     let report = outcome(&ran, 0, "switched");
     let to = report["to"].as_str().unwrap();
@@ -219,7 +223,10 @@ fn a_unit_that_had_failed_before_is_only_noted() {
     site.machine.wait_for("old.service", "ActiveState", "failed");
     site.commit(&old("2"));
     let report = outcome(&site.rebuild(), 0, "switched");
-    assert_eq!(report["failedUnits"], json!({ "before": ["old.service"], "after": ["old.service"], "new": [] }));
+    assert_eq!(
+        report["failedUnits"],
+        json!({ "before": ["old.service"], "after": ["old.service"], "new": [] })
+    );
     assert!(report["notes"][0].as_str().unwrap().contains("old.service"), "{report}");
 }
 
@@ -270,7 +277,8 @@ fn a_flake_that_is_older_is_refused_unless_a_person_asks_for_it() {
 fn a_build_that_fails_touches_nothing_and_shows_its_last_lines() {
     let Some(site) = Site::new("live_rebuild", &System::new("1")) else { return };
     site.commit(&System::new("2"));
-    site.machine.sh("cd /etc/nixos && sed -i 's/mkdir -p $out.bin/echo no such option >\\&2; exit 7/' flake.nix");
+    site.machine
+        .sh("cd /etc/nixos && sed -i 's/mkdir -p $out.bin/echo no such option >\\&2; exit 7/' flake.nix");
     site.machine.commit_system("2026-11-21T05:00:00Z");
     let report = outcome(&site.rebuild(), 1, "failed");
     let cause = report["cause"].as_str().unwrap();
@@ -351,10 +359,12 @@ fn a_switch_of_somebody_else_is_not_disturbed() {
     site.machine.sh(&format!("systemctl stop {SWITCH}"));
     site.assert_clean();
     // NixOS's own lock says the same of a switch that was begun without the unit.
-    let mut holder = site.machine.command(&["flock", "/run/nixos/switch-to-configuration.lock", "sleep", "300"]);
+    let mut holder =
+        site.machine.command(&["flock", "/run/nixos/switch-to-configuration.lock", "sleep", "300"]);
     site.machine.sh("mkdir -p /run/nixos");
     let mut holder = holder.spawn().unwrap();
-    let held = || site.machine.run(&["flock", "-n", "/run/nixos/switch-to-configuration.lock", "true"]).code != 0;
+    let held =
+        || site.machine.run(&["flock", "-n", "/run/nixos/switch-to-configuration.lock", "true"]).code != 0;
     assert!(eventually(Duration::from_secs(10), held));
     outcome(&site.rebuild(), 75, "busy");
     site.assert_on(&site.first);
@@ -381,7 +391,9 @@ fn asked_to_end_it_leaves_the_switch_running_and_comes_back_for_it() {
 #[test]
 fn a_way_back_that_fails_is_stuck_and_is_tried_again() {
     let broken = "test ! -e /var/broken";
-    let Some(site) = Site::new("live_rebuild", &System::new("1").script("activation", broken)) else { return };
+    let Some(site) = Site::new("live_rebuild", &System::new("1").script("activation", broken)) else {
+        return;
+    };
     site.commit(&System::new("2").script("activation", "touch /var/broken; exit 1"));
     let report = outcome(&site.rebuild(), 5, "stuck");
     assert!(report["causes"]["rollback"].as_str().unwrap().contains("exit code 2"), "{report}");
@@ -432,7 +444,8 @@ fn it_is_killed_before_and_after_every_record_and_always_comes_to_an_end() {
                     &format!("2026-11-22T{:02}:{:02}:00Z", version / 60, version % 60),
                 );
                 let fault = format!("WARMKEEP_FAULT={side}:{number}");
-                let ran = site.machine.run(&["env", &fault, WARMKEEP, "--config", CONFIG, "rebuild", "--json"]);
+                let ran =
+                    site.machine.run(&["env", &fault, WARMKEEP, "--config", CONFIG, "rebuild", "--json"]);
                 if ran.code == if good { 0 } else { 4 } {
                     assert!(number > 3, "{ran:?}");
                     break;
