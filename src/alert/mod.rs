@@ -1,6 +1,14 @@
 //! Alerts: one file a cause, for a person, with the exact command that answers it.
 
+pub mod ack;
+pub mod delivery;
 pub mod redact;
+pub mod relay;
+mod seen;
+mod told;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -28,6 +36,8 @@ pub enum Kind {
     Failed,
     /// What is new runs only after a reboot.
     RebootNeeded,
+    /// Nothing happened: a person tries the sinks.
+    Test,
 }
 
 /// How urgent it is.
@@ -52,13 +62,14 @@ impl Kind {
             Self::Recovered => "recovered",
             Self::Failed => "failed",
             Self::RebootNeeded => "rebootNeeded",
+            Self::Test => "test",
         }
     }
 
     /// How urgent it is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Hold | Self::Recovered | Self::RebootNeeded => Severity::Info,
+            Self::Hold | Self::Recovered | Self::RebootNeeded | Self::Test => Severity::Info,
             Self::Rollback | Self::Failed => Severity::Warning,
             Self::Stuck => Severity::Critical,
         }
@@ -130,13 +141,16 @@ impl News {
 }
 
 /// Writes an alert, unless the same cause was told already; says whether it did.
-pub fn raise(layout: &Layout, news: News, dedupe: std::time::Duration) -> Result<bool> {
+pub fn raise(layout: &Layout, news: News, dedupe: Duration) -> Result<bool> {
     let key = news.key();
     let name = file_name(&news, &key);
     let path = layout.alerts().join(&name);
-    let seen = layout.alerts().join("seen").join(&name);
+    let seen = layout.seen_alerts().join(&name);
     let now = clock::now();
-    if is_told(&path, &news, now, dedupe)? || is_told(&seen, &news, now, dedupe)? {
+    // Between the look and the write nothing may be moved. Who cannot wait for that still tells.
+    let _turn = seen::turn(layout).map_err(|e| tracing::warn!(name: "alert.noTurn", error = e.chain())).ok();
+    let is_told = |path| is_told(path, news.kind, now, dedupe);
+    if is_told(&path)? || is_told(&seen)? || told::remembers(layout, &name, now, dedupe) {
         return Ok(false);
     }
     let alert = Alert {
@@ -158,26 +172,30 @@ pub fn raise(layout: &Layout, news: News, dedupe: std::time::Duration) -> Result
 }
 
 /// On a full disk the space that was set aside is used: that the disk is full is what a person must be told.
-fn write(layout: &Layout, path: &std::path::Path, alert: &Alert) -> Result<()> {
-    match document::write(path, alert) {
+fn write(layout: &Layout, path: &Path, document: &impl Serialize) -> Result<()> {
+    match document::write(path, document) {
         Err(e) if e.kind() == ErrorKind::DiskFull => {
             layout.give_up_spare()?;
-            document::write(path, alert)
+            document::write(path, document)
         }
         other => other,
     }
 }
 
 /// What nobody can read was not told. Nor was, for sure, what is dated after now: a clock that jumped must silence nothing.
-fn is_told(path: &std::path::Path, news: &News, now: Timestamp, dedupe: std::time::Duration) -> Result<bool> {
+fn is_told(path: &Path, kind: Kind, now: Timestamp, dedupe: Duration) -> Result<bool> {
     let Some(facts) = files::facts(path)? else { return Ok(false) };
     if let Err(e) = document::read::<Alert>(path) {
         tracing::warn!(name: "alert.unreadable", error = e.chain());
         return Ok(false);
     }
-    let age = now.as_second().saturating_sub(facts.mtime);
-    let fresh = 0..i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX);
-    Ok(news.kind.is_told_once() || fresh.contains(&age))
+    Ok(kind.is_told_once() || is_fresh(facts.mtime, now, dedupe))
+}
+
+/// Whether what was told at this second is not to be told again yet.
+fn is_fresh(told: i64, now: Timestamp, dedupe: Duration) -> bool {
+    let age = now.as_second().saturating_sub(told);
+    (0..i64::try_from(dedupe.as_secs()).unwrap_or(i64::MAX)).contains(&age)
 }
 
 /// The name follows from the cause, so that telling it twice is seen without reading the folder.
@@ -189,36 +207,57 @@ fn file_name(news: &News, key: &str) -> String {
     }
 }
 
+/// The files of the open alerts, by their names.
+fn open_files(layout: &Layout) -> Result<Vec<PathBuf>> {
+    let mut paths = files::list(&layout.alerts())?;
+    paths.retain(|path| path.extension().is_some_and(|e| e == "json"));
+    Ok(paths)
+}
+
+/// How many alerts are open, whether or not they can be read.
+pub fn count(layout: &Layout) -> Result<usize> {
+    Ok(open_files(layout)?.len())
+}
+
 /// The open alerts, oldest first, and the files that could not be read.
 pub fn list(layout: &Layout) -> Result<(Vec<Alert>, Vec<String>)> {
-    let mut alerts = Vec::new();
+    let (open, unreadable) = read_open(layout)?;
+    Ok((open.into_iter().map(|(_, alert)| alert).collect(), unreadable))
+}
+
+/// An alert with the name of its file.
+type Named = (String, Alert);
+
+/// The same, each with the name of its file.
+fn read_open(layout: &Layout) -> Result<(Vec<Named>, Vec<String>)> {
+    let mut open = Vec::new();
     let mut unreadable = Vec::new();
-    for path in files::list(&layout.alerts())? {
-        if path.extension().is_none_or(|e| e != "json") {
-            continue;
-        }
+    for path in open_files(layout)? {
         match document::read::<Alert>(&path) {
-            Ok(alert) => alerts.extend(alert),
+            Ok(alert) => open.extend(alert.map(|alert| (name_of(&path), alert))),
             Err(e) => unreadable.push(e.chain()),
         }
     }
-    alerts.sort_by(|a: &Alert, b: &Alert| a.id.cmp(&b.id));
-    Ok((alerts, unreadable))
+    open.sort_by(|(_, a), (_, b)| a.id.cmp(&b.id));
+    Ok((open, unreadable))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::model::Host;
-    use std::time::Duration;
 
-    fn layout(dir: &std::path::Path) -> Layout {
+    pub(super) fn layout(dir: &std::path::Path) -> Layout {
         let layout = Layout::new(&Host { state_dir: dir.to_owned(), runtime_dir: dir.join("run") });
         layout.create().unwrap();
         layout
     }
 
-    fn news(kind: Kind) -> News {
+    pub(super) fn news(kind: Kind) -> News {
         News {
             kind,
             app: Some("notes".into()),

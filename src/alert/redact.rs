@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::config::model::{App, Driver, Probe, Source};
+use crate::config::model::{App, Driver, Probe, Sink, Source};
 use crate::credential;
 use crate::percent::decoded;
 
@@ -39,6 +39,26 @@ impl Redactor {
         }
         if let Source::Git { url, .. } = &app.versions.source {
             secrets.extend(passwords_in(url));
+        }
+        Self::new(secrets)
+    }
+
+    /// The secrets of a sink: its token or password, headers whose names say so, and all that stands behind the host in
+    /// an address, since who knows the address of a webhook can write to it.
+    pub fn of_sink(sink: &Sink) -> Self {
+        let mut secrets = Vec::new();
+        match sink {
+            Sink::Webhook(hook) => {
+                secrets.extend(behind_the_host(&hook.url));
+                secrets.extend(hook.headers.iter().flat_map(secrets_of));
+                let files =
+                    hook.bearer_file.iter().chain(hook.basic_auth.iter().map(|auth| &auth.password_file));
+                secrets.extend(files.filter_map(|file| password(file)));
+            }
+            Sink::Command { run } => {
+                secrets.extend(run.iter().flat_map(|word| passwords_in(word)));
+                secrets.extend(run.iter().flat_map(|word| behind_the_host(word)));
+            }
         }
         Self::new(secrets)
     }
@@ -123,6 +143,16 @@ fn passwords_in(text: &str) -> Vec<String> {
     both.filter(|password| password.len() >= DISTINCT).collect()
 }
 
+/// What stands behind the host of a url, whole and in its parts, each as it is spelled and as it is meant. What is too
+/// short to be told from a word is left out.
+fn behind_the_host(url: &str) -> Vec<String> {
+    let Some((_, tail)) = url.split_once("://") else { return Vec::new() };
+    let Some((_, behind)) = tail.split_once(['/', '?']) else { return Vec::new() };
+    let parts = behind.split(['/', '?', '&', '=', '#', ';']).chain([behind]);
+    let both = parts.flat_map(|part| [part.to_owned(), decoded(part)]);
+    both.filter(|part| part.len() >= DISTINCT).collect()
+}
+
 fn environment(driver: &Driver) -> impl Iterator<Item = (&String, &String)> {
     match driver {
         Driver::Process(spec) => spec.env.iter(),
@@ -168,6 +198,18 @@ mod tests {
         for name in ["MONKEY", "KEYBOARD", "BYPASS_CACHE", "LANG", "PORT", "HOME"] {
             assert!(!names_a_secret(name), "{name}");
         }
+    }
+
+    #[test]
+    fn the_path_of_a_webhook_is_masked_whole_and_in_parts() {
+        let sink = Sink::Command {
+            run: vec!["post".into(), "https://h.example/services/T0001/B1/s3cr%3Atx?x=1".into()],
+        };
+        let redact = Redactor::of_sink(&sink);
+        assert_eq!(
+            redact.clean("https://h.example/services/T0001/B1/s3cr%3Atx?x=1 has no s3cr:tx"),
+            "https://h.example/«masked» has no «masked»"
+        );
     }
 
     fn with_env(env: &[(&str, &str)]) -> Redactor {

@@ -115,17 +115,17 @@ enum Verb {
     /// What an app could go back to.
     #[command(subcommand)]
     Snapshot(snapshot::Verb),
-    /// Upgrade the NixOS system itself: build, compare, activate, and go back if it failed.
-    Rebuild(rebuild::Options),
     /// Write units for this configuration: NixOS modules, or plain unit files.
     Generate(generate::Options),
+    /// Upgrade the NixOS system itself: build, compare, activate, and go back if it failed.
+    Rebuild(rebuild::Options),
     /// The nightly run: everything, in the right order, under the host lock.
     Nightly(nightly::Options),
     /// How every app is, from what was last seen; probes nothing.
     Status,
     /// What happened to the apps.
     History(history::Options),
-    /// The open alerts.
+    /// What a person should know, and telling it to the declared sinks.
     #[command(subcommand)]
     Alerts(alerts::Verb),
     /// Print the JSON Schema of the configuration.
@@ -185,8 +185,8 @@ fn run(cli: Cli) -> Result<u8> {
         Verb::Approve(options) => approve::run(&session, &options),
         Verb::Release(options) => release::run(&session, &options),
         Verb::Snapshot(verb) => snapshot::run(&session, &verb),
-        Verb::Rebuild(options) => rebuild::run(&session, &options),
         Verb::Generate(options) => generate::run(&session, &options),
+        Verb::Rebuild(options) => rebuild::run(&session, &options),
         Verb::Nightly(options) => nightly::run(&session, &options),
         Verb::Status => status::run(&session),
         Verb::History(options) => history::run(&session, &options),

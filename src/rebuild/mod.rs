@@ -24,7 +24,7 @@ pub mod verdict;
 
 use crate::config::model::{Rebuild, RebuildAction};
 use crate::engine::Context;
-use crate::error::{Kind as ErrorKind, Result};
+use crate::error::{Error, Kind as ErrorKind, Result};
 use crate::record::document::SCHEMA;
 use crate::sys::{clock, lock};
 
@@ -93,6 +93,20 @@ pub fn recover(ctx: &Context<'_>, spec: &Rebuild, patience: Patience) -> Result<
     let mut journal = journal;
     journal.notes.push("this finishes a rebuild that was interrupted".into());
     Drive::new(ctx, spec, &folder, journal, patience).resume().map(Some)
+}
+
+/// The report of a rebuild that could not go on (an error of [`run`] or [`recover`]), for a night that goes on all the
+/// same; a person is told.
+pub fn given_up(ctx: &Context<'_>, spec: &Rebuild, error: &Error) -> RebuildReport {
+    let report = tell::redacted(RebuildReport {
+        cause: Some(error.chain()),
+        remedy: error.hint().map(str::to_owned),
+        ..RebuildReport::new(Outcome::Failed, word(spec.action))
+    });
+    if let Err(e) = tell::alert(ctx, &report) {
+        tracing::error!(name: "alert.notWritten", error = e.chain());
+    }
+    report
 }
 
 /// The same as a run of its own, which holds the host lock alone.

@@ -5,7 +5,12 @@
 //!   host.lock                      the nightly run takes it alone, all others share it
 //!   night.json                     only while a night is unfinished
 //!   spare/                         room set aside, so that a full disk can be told and a dead app brought up
-//!   alerts/  alerts/seen/          one file an alert
+//!   alerts/  alerts/seen/          one file an alert: open, and told or acknowledged
+//!   alerts/relay/                  what the relay keeps; nothing in it changes the folder above, which systemd watches
+//!     lock  turn                   one relay at a time; one at a time who moves or writes an alert
+//!     deliveries/ALERT.json        who was told of an alert
+//!     sinks.json                   when each sink is tried again
+//!     told.json                    what was told and is no longer in seen/
 //!   runs/                          the reports of the newest nightly runs
 //!   rebuild/                       what was activated last, and an unfinished rebuild of the system
 //!   status/APP.json                the last probe of each app, a cache
@@ -50,18 +55,15 @@ impl Layout {
 
     /// Makes the folders that every verb that writes needs.
     pub fn create(&self) -> Result<()> {
-        for folder in
-            [self.apps(), self.alerts().join("seen"), self.runs(), self.status(), self.runtime.clone()]
-        {
-            files::create_dir_private(&folder).map_err(|e| {
-                Error::new("cannot keep state").because(e).remedy(
-                    "run warmkeep as root, or name folders that this user can write to in `host.stateDir` and \
-                     `host.runtimeDir`",
-                )
-            })?;
-        }
+        [self.apps(), self.runs(), self.status(), self.runtime.clone()].iter().try_for_each(make)?;
+        self.create_alerts()?;
         self.keep_spare();
         Ok(())
+    }
+
+    /// Makes the folders of alerts, all that telling people needs.
+    pub fn create_alerts(&self) -> Result<()> {
+        [self.seen_alerts(), self.deliveries()].iter().try_for_each(make)
     }
 
     /// Sets room aside while there is some. A disk that is full already is no reason to fail: much can be done on it.
@@ -108,6 +110,40 @@ impl Layout {
         self.state.join("alerts")
     }
 
+    /// The alerts that were told to every sink, or acknowledged.
+    pub fn seen_alerts(&self) -> PathBuf {
+        self.alerts().join("seen")
+    }
+
+    fn relay(&self) -> PathBuf {
+        self.alerts().join("relay")
+    }
+
+    /// The lock of one relay at a time.
+    pub fn relay_lock(&self) -> PathBuf {
+        self.relay().join("lock")
+    }
+
+    /// The lock of whoever writes or moves an alert, for a moment.
+    pub fn alerts_turn(&self) -> PathBuf {
+        self.relay().join("turn")
+    }
+
+    /// Who was told of which alert.
+    pub fn deliveries(&self) -> PathBuf {
+        self.relay().join("deliveries")
+    }
+
+    /// When each sink is tried again.
+    pub fn sinks(&self) -> PathBuf {
+        self.relay().join("sinks.json")
+    }
+
+    /// What was told and is no longer kept.
+    pub fn told(&self) -> PathBuf {
+        self.relay().join("told.json")
+    }
+
     /// Reports of runs.
     pub fn runs(&self) -> PathBuf {
         self.state.join("runs")
@@ -132,6 +168,15 @@ impl Layout {
             probe: self.status().join(format!("{name}.json")),
         }
     }
+}
+
+fn make(folder: impl AsRef<Path>) -> Result<()> {
+    files::create_dir_private(folder.as_ref()).map_err(|e| {
+        Error::new("cannot keep state").because(e).remedy(
+            "run warmkeep as root, or name folders that this user can write to in `host.stateDir` and \
+             `host.runtimeDir`",
+        )
+    })
 }
 
 /// The folders of one app.

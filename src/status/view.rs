@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Health, HeldVersion, Probe};
+use crate::alert;
 use crate::config::model::Config;
 use crate::error::Result;
 use crate::record::document::SCHEMA;
@@ -96,8 +97,7 @@ pub fn compose(config: &Config, layout: &Layout) -> Result<Status> {
     let mut names: BTreeSet<String> = config.apps.keys().cloned().collect();
     names.extend(known(layout)?);
     let apps = names.iter().map(|name| app(config, layout, name, now)).collect();
-    let open_alerts =
-        files::list(&layout.alerts())?.iter().filter(|p| p.extension().is_some_and(|e| e == "json")).count();
+    let open_alerts = alert::count(layout)?;
     Ok(Status { schema: SCHEMA, generated_at: now, apps, open_alerts, disk: disk(layout) })
 }
 

@@ -124,7 +124,8 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
     let mut paths = entries
         .map(|entry| entry.map(|e| e.path()).map_err(|e| failed("list", path, e)))
         .collect::<Result<Vec<_>>>()?;
-    paths.sort();
+    // All are in one folder: their bytes tell the order, and faster than their components would.
+    paths.sort_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     Ok(paths)
 }
 

@@ -3,8 +3,10 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
-use crate::error::{Error, Result};
+use super::clock::{Deadline, sleep};
+use crate::error::{Error, Kind, Result};
 
 /// A held lock; dropping it, or dying, frees it.
 #[derive(Debug)]
@@ -27,6 +29,17 @@ impl Lock {
 /// Takes the lock alone, or says at once that it is held (`Kind::Busy`).
 pub fn exclusive(path: &Path) -> Result<Lock> {
     take(path, File::try_lock)
+}
+
+/// Takes the lock alone, waiting at most `limit` while others hold it: for what is held for moments only.
+pub fn exclusive_within(path: &Path, limit: Duration) -> Result<Lock> {
+    let deadline = Deadline::after(limit);
+    loop {
+        match exclusive(path) {
+            Err(e) if e.kind() == Kind::Busy && !deadline.passed() => sleep(Duration::from_millis(2)),
+            other => return other,
+        }
+    }
 }
 
 /// Takes the lock together with other sharers, or says at once that somebody holds it alone.
@@ -55,7 +68,6 @@ fn take(path: &Path, attempt: impl Fn(&File) -> std::result::Result<(), TryLockE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
 
     #[test]
     fn a_second_holder_is_told_at_once_and_a_dropped_lock_is_free() {
@@ -67,5 +79,19 @@ mod tests {
         drop(held);
         let _one = shared(&path).unwrap();
         let _two = shared(&path).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_soon_free_is_waited_for_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let held = exclusive(&path).unwrap();
+        assert_eq!(exclusive_within(&path, Duration::from_millis(20)).unwrap_err().kind(), Kind::Busy);
+        let waiting = std::thread::spawn({
+            let path = path.clone();
+            move || exclusive_within(&path, Duration::from_secs(10)).is_ok()
+        });
+        drop(held);
+        assert!(waiting.join().unwrap());
     }
 }

@@ -2,13 +2,12 @@
 //!
 //! A line ends at its newline, and a `\` before that joins the next one to it; everywhere here, `%` begins a specifier
 //! and is written `%%`. Beyond that, each directive is read in its own way; what is said here was tried on systemd 252 and 257
-//! (tests/units_live.rs).
+//! (tests/live_unit_values.rs).
 //!
 //! | directive | quotes | `\` |
 //! |---|---|---|
 //! | `ExecStart=`, `Environment=` | taken off | C escapes: `\n`, `\x01` |
-//! | `RequiresMountsFor=` | taken off | the next character as it is |
-//! | `ReadWritePaths=` | taken off | a character like any other |
+//! | `RequiresMountsFor=`, `ReadWritePaths=` | taken off | the next character as it is |
 //! | `LoadCredential=`, `PathExistsGlob=`, `Description=`, `OnCalendar=` | kept | a character like any other |
 
 use std::fmt::Write;
@@ -70,30 +69,21 @@ pub(super) fn text(text: &str) -> String {
     specifiers(line.trim_start().trim_end_matches(|c: char| c == '\\' || c.is_whitespace()))
 }
 
-/// Folders, each in quotes where it needs them. A line break cannot be written; the mounts of a folder with one in its
-/// name are then those of the folder around it.
-pub(super) fn mounts(paths: &[PathBuf]) -> String {
-    let words = paths.iter().map(|path| unbroken(path)).map(|path| {
-        let path = raw(path).replace('\\', "\\\\").replace('"', "\\\"");
-        if path.chars().all(|c| !c.is_whitespace() && c != '\'') { path } else { format!("\"{path}\"") }
-    });
-    words.collect::<Vec<_>>().join(" ")
+/// Folders in a list, each in quotes where it needs them.
+pub(super) fn folders(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| folder(path)).collect::<Vec<_>>().join(" ")
+}
+
+/// A folder in a list. A line break cannot be written: for a folder with one in its name, the one around it stands.
+pub(super) fn folder(path: &Path) -> String {
+    let path = raw(unbroken(path)).replace('\\', "\\\\").replace('"', "\\\"");
+    if path.chars().all(|c| !c.is_whitespace() && c != '\'') { path } else { format!("\"{path}\"") }
 }
 
 /// The longest beginning of a path that has no line break in it.
 fn unbroken(path: &Path) -> &Path {
     let fits = |path: &&Path| !path.to_string_lossy().contains(['\n', '\r']);
     path.ancestors().find(fits).unwrap_or(Path::new("/"))
-}
-
-/// A path in a list in which `\` means itself: a quote is put between quotes of the other kind.
-pub(super) fn writable(path: &Path) -> String {
-    let path = raw(unbroken(path));
-    if path.contains(|c: char| c.is_whitespace() || c == '\'' || c == '"') {
-        let parts: Vec<String> = path.split('"').map(|part| format!("\"{part}\"")).collect();
-        return parts.join("'\"'");
-    }
-    path
 }
 
 /// A path that systemd reads as it stands, to the end of the line.
@@ -150,15 +140,13 @@ mod tests {
     #[test]
     fn a_path_is_written_as_its_directive_reads_it() {
         let hostile = Path::new("/a b/it's \"x\"/c\\d/%n");
-        assert_eq!(mounts(&[hostile.into(), "/data".into()]), r#""/a b/it's \"x\"/c\\d/%%n" /data"#);
-        assert_eq!(writable(hostile), r#""/a b/it's "'"'"x"'"'"/c\d/%%n""#);
-        assert_eq!(raw(hostile), "/a b/it's \"x\"/c\\d/%%n");
+        assert_eq!(folders(&[hostile.into(), "/data".into()]), r#""/a b/it's \"x\"/c\\d/%%n" /data"#);
         assert_eq!(glob(Path::new("/a*b/[c]\\d")), r"/a\*b/\[c\]\\d");
     }
 
     #[test]
-    fn a_folder_with_a_line_break_needs_the_mounts_of_the_one_around_it() {
-        assert_eq!(mounts(&["/srv/a\nb/c".into()]), "/srv");
+    fn for_a_folder_with_a_line_break_the_one_around_it_stands() {
+        assert_eq!(folders(&["/srv/a\nb/c".into()]), "/srv");
         assert!(!names_credential(Path::new("/srv/a\nb")));
         assert!(!names_credential(Path::new("/srv/a ")));
     }

@@ -138,6 +138,7 @@ pub fn changes(
     });
     changes.extend(stale);
     changes.sort_by(|a, b| a.name.cmp(&b.name));
+    foreign.sort();
     if foreign.is_empty() { Ok(changes) } else { Err(foreign) }
 }
 

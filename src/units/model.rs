@@ -181,8 +181,8 @@ impl Value {
             Self::Span(span) => span.map_or_else(|| "infinity".to_owned(), span::written),
             Self::Calendar(expression) => escape::text(expression),
             Self::Command(argv) => escape::command(argv),
-            Self::Mounts(paths) => escape::mounts(paths),
-            Self::Writable(path) => format!("-{}", escape::writable(path)),
+            Self::Mounts(paths) => escape::folders(paths),
+            Self::Writable(path) => format!("-{}", escape::folder(path)),
             Self::Glob(folder, suffix) => format!("{}/*{suffix}", escape::glob(folder)),
             Self::List(lines) => return Lines::Many(lines.clone()),
         })
