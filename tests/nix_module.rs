@@ -326,13 +326,6 @@ fn a_name_that_makes_no_unit_is_refused() {
 }
 
 #[test]
-fn a_flake_that_names_no_host_is_refused() {
-    let host = host!("a_flake_that_names_no_host_is_refused");
-    let rebuild = "services.warmkeep.settings.nightly.rebuild.flake = \"/etc/nixos\";";
-    host.refuses(&format!("{NOTES}{rebuild}"), "`/etc/nixos#nixos`");
-}
-
-#[test]
 fn two_that_switch_the_system_are_refused() {
     let host = host!("two_that_switch_the_system_are_refused");
     let rebuild = "services.warmkeep.settings.nightly.rebuild.flake = \"/etc/nixos#host\";";
