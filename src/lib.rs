@@ -4,7 +4,7 @@
 //! # The rooms
 //!
 //! Data flows one way: [`config`] → observe ([`driver`], [`health`], [`versions`]) → [`plan`] → [`engine`] →
-//! [`record`]. [`snapshot`] copies data and takes it back, [`alert`] and [`status`] are what people read, [`cli`] is how
+//! [`record`]. [`snapshot`] copies data and takes it back, [`rebuild`] upgrades the system itself, [`alert`] and [`status`] are what people read, [`cli`] is how
 //! they ask, [`demo`] shows it all. Everything that touches the operating system goes through [`sys`].
 //!
 //! # The invariants
@@ -20,6 +20,7 @@
 pub mod alert;
 pub mod cli;
 pub mod config;
+pub mod credential;
 pub mod demo;
 pub mod driver;
 pub mod engine;
@@ -28,9 +29,11 @@ pub mod health;
 pub mod id;
 mod percent;
 pub mod plan;
+pub mod rebuild;
 pub mod record;
 pub mod snapshot;
 pub mod status;
 pub mod sys;
+pub mod units;
 pub mod version;
 pub mod versions;

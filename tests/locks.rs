@@ -156,3 +156,32 @@ fn what_a_boot_does_leaves_the_work_to_a_run_that_is_at_it_already() {
     let ran = host.run(&["converge", "--up", "--json", APP]);
     assert_eq!((ran.code, ran.outcome(APP).as_str()), (0, "busy"), "{ran:?}");
 }
+
+#[test]
+fn a_night_takes_over_the_lock_of_the_one_that_it_carries_on() {
+    let host = Host::new();
+    host.install();
+    let lock = fs::File::options().write(true).open(host.path("state/host.lock")).unwrap();
+    lock.try_lock().unwrap();
+    assert_eq!(host.run(&["nightly"]).code, 75, "another's lock");
+    let mut night = host.command(&["nightly", "--json"]);
+    let night = ran(night.stdin(lock.try_clone().unwrap()).output().unwrap());
+    assert_eq!((night.code, night.outcome(APP).as_str()), (0, "noop"), "{night:?}");
+}
+
+#[test]
+fn a_night_that_was_killed_is_carried_on_as_the_same_run() {
+    let host = slow_upgrade();
+    let mut night = begin(&host, &["nightly", "--json"]);
+    let journal = host.path("state/night.json");
+    night.kill().unwrap();
+    night.wait().unwrap();
+    let unfinished: serde_json::Value = serde_json::from_slice(&fs::read(&journal).unwrap()).unwrap();
+    fs::write(host.path("go"), "").unwrap();
+    let ran = host.run(&["nightly", "--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.json()["run"], unfinished["run"]);
+    assert_eq!(ran.json()["startedAt"], unfinished["startedAt"]);
+    assert!(!journal.exists());
+    assert_ne!(host.run(&["nightly", "--json"]).json()["run"], unfinished["run"], "it is over");
+}

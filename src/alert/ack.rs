@@ -38,7 +38,7 @@ impl Wanted<'_> {
 }
 
 fn names(word: &str, alert: &Alert) -> bool {
-    alert.app == word || (word.len() >= SHORTEST && alert.id.as_str().starts_with(word))
+    alert.app.as_deref() == Some(word) || (word.len() >= SHORTEST && alert.id.as_str().starts_with(word))
 }
 
 /// Takes open alerts away, and records that a person did; gives back those that it took.

@@ -34,6 +34,8 @@ pub enum Kind {
     Recovered,
     /// Something could not be done.
     Failed,
+    /// What is new runs only after a reboot.
+    RebootNeeded,
     /// Nothing happened: a person tries the sinks.
     Test,
 }
@@ -59,6 +61,7 @@ impl Kind {
             Self::Stuck => "stuck",
             Self::Recovered => "recovered",
             Self::Failed => "failed",
+            Self::RebootNeeded => "rebootNeeded",
             Self::Test => "test",
         }
     }
@@ -66,7 +69,7 @@ impl Kind {
     /// How urgent it is.
     pub fn severity(self) -> Severity {
         match self {
-            Self::Hold | Self::Recovered | Self::Test => Severity::Info,
+            Self::Hold | Self::Recovered | Self::RebootNeeded | Self::Test => Severity::Info,
             Self::Rollback | Self::Failed => Severity::Warning,
             Self::Stuck => Severity::Critical,
         }
@@ -74,7 +77,7 @@ impl Kind {
 
     /// What was settled once is told once; what goes on failing is told again after the dedupe time.
     fn is_told_once(self) -> bool {
-        matches!(self, Self::Hold)
+        matches!(self, Self::Hold | Self::RebootNeeded)
     }
 }
 
@@ -92,8 +95,8 @@ pub struct Alert {
     pub kind: Kind,
     /// How urgent.
     pub severity: Severity,
-    /// The app.
-    pub app: String,
+    /// The app; null where it is about the host itself.
+    pub app: Option<String>,
     /// The version in question.
     pub version: Option<Version>,
     /// One line.
@@ -111,8 +114,8 @@ pub struct Alert {
 pub struct News {
     /// What it is about.
     pub kind: Kind,
-    /// The app.
-    pub app: String,
+    /// The app; `None` where it is about the host itself.
+    pub app: Option<String>,
     /// The version in question.
     pub version: Option<Version>,
     /// What tells one cause from another, beside kind, app and version.
@@ -128,7 +131,12 @@ pub struct News {
 impl News {
     fn key(&self) -> String {
         let version = self.version.as_ref().map_or("-", Version::as_str);
-        format!("{}/{}/{version}/{}", self.kind.word(), self.app, self.cause_key)
+        format!("{}/{}/{version}/{}", self.kind.word(), self.subject(), self.cause_key)
+    }
+
+    /// The app, or what stands for the host; no app is called so.
+    fn subject(&self) -> &str {
+        self.app.as_deref().unwrap_or("-")
     }
 }
 
@@ -193,7 +201,10 @@ fn is_fresh(told: i64, now: Timestamp, dedupe: Duration) -> bool {
 /// The name follows from the cause, so that telling it twice is seen without reading the folder.
 fn file_name(news: &News, key: &str) -> String {
     let digest = hash::short(key.as_bytes(), 6);
-    format!("{}-{}-{digest}.json", news.kind.word(), news.app)
+    match &news.app {
+        Some(app) => format!("{}-{app}-{digest}.json", news.kind.word()),
+        None => format!("{}-{digest}.json", news.kind.word()),
+    }
 }
 
 /// The files of the open alerts, by their names.
@@ -249,7 +260,7 @@ mod tests {
     pub(super) fn news(kind: Kind) -> News {
         News {
             kind,
-            app: "notes".into(),
+            app: Some("notes".into()),
             version: Some(Version::new("2.0.0").unwrap()),
             cause_key: "policy".into(),
             title: "notes 2.0.0 is held".into(),

@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use crate::config::model::{App, Driver, Probe, Sink, Source};
+use crate::credential;
 use crate::percent::decoded;
-use crate::sys::files;
 
 /// Shorter values are no secrets.
 const SHORTEST: usize = 4;
@@ -164,8 +164,7 @@ fn environment(driver: &Driver) -> impl Iterator<Item = (&String, &String)> {
 }
 
 fn password(path: &std::path::Path) -> Option<String> {
-    let bytes = files::read_if_exists(path, 64 << 10).ok()??;
-    Some(String::from_utf8(bytes).ok()?.trim_end().to_owned())
+    Some(credential::read(path).ok()?.trim_end().to_owned())
 }
 
 /// Whether a name is one of a secret: it holds SECRET, PASSWORD, PASSWD, TOKEN, CREDENTIAL, AUTHORIZATION or COOKIE, or

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use crate::demo;
 use crate::driver::supervise;
 use crate::error::Result;
+use crate::rebuild::runner;
 use crate::sys::daemon;
 
 #[derive(Debug, Subcommand)]
@@ -22,6 +23,9 @@ pub(super) enum Verb {
         #[arg(last = true, required = true)]
         argv: Vec<String>,
     },
+    /// Run `switch-to-configuration`, and write down how it ended.
+    #[command(hide = true)]
+    InternalActivate(runner::Run),
     /// The app that the demo keeps warm.
     #[command(hide = true)]
     DemoApp(demo::app::Options),
@@ -31,6 +35,7 @@ pub(super) fn run(verb: &Verb) -> Result<u8> {
     match verb {
         Verb::InternalSupervise => supervise::supervise().map(|()| 0),
         Verb::InternalLaunch { supervisor, argv } => Err(daemon::become_program(*supervisor, argv)),
+        Verb::InternalActivate(order) => runner::run(order).map(|()| 0),
         Verb::DemoApp(options) => demo::app::run(options).map(|()| 0),
     }
 }

@@ -7,6 +7,7 @@ mod completions;
 mod converge;
 mod demo;
 mod deploy;
+mod generate;
 mod history;
 mod internal;
 mod logging;
@@ -15,6 +16,7 @@ mod nightly;
 mod output;
 mod plan;
 mod progress;
+mod rebuild;
 mod release;
 mod retire;
 mod rollback;
@@ -113,6 +115,10 @@ enum Verb {
     /// What an app could go back to.
     #[command(subcommand)]
     Snapshot(snapshot::Verb),
+    /// Write units for this configuration: NixOS modules, or plain unit files.
+    Generate(generate::Options),
+    /// Upgrade the NixOS system itself: build, compare, activate, and go back if it failed.
+    Rebuild(rebuild::Options),
     /// The nightly run: everything, in the right order, under the host lock.
     Nightly(nightly::Options),
     /// How every app is, from what was last seen; probes nothing.
@@ -179,6 +185,8 @@ fn run(cli: Cli) -> Result<u8> {
         Verb::Approve(options) => approve::run(&session, &options),
         Verb::Release(options) => release::run(&session, &options),
         Verb::Snapshot(verb) => snapshot::run(&session, &verb),
+        Verb::Generate(options) => generate::run(&session, &options),
+        Verb::Rebuild(options) => rebuild::run(&session, &options),
         Verb::Nightly(options) => nightly::run(&session, &options),
         Verb::Status => status::run(&session),
         Verb::History(options) => history::run(&session, &options),

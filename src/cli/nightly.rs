@@ -2,10 +2,12 @@
 
 use clap::Args;
 
-use super::{FAILED, Session, converge, output};
+use super::{FAILED, Session, converge, output, rebuild};
+use crate::engine::night::{self, Ended};
 use crate::engine::schedule;
 use crate::error::Result;
-use crate::plan::order::Selection;
+use crate::record::layout::Layout;
+use crate::record::night::NightReport;
 use crate::record::report::worse;
 use crate::record::runs;
 
@@ -18,16 +20,30 @@ pub(super) struct Options {
 
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
-    let ctx = session.context(&config)?;
-    let everything = Selection { wanted: config.apps.keys().cloned().collect(), ..Selection::default() };
-    let report = schedule::run_alone(&ctx, &everything, options.jobs)?;
-    let code = converge::show(session, &report)?;
+    let night = match night::run(&config, &session.progress, options.jobs)? {
+        Ended::Over(night) => night,
+        Ended::Elsewhere(unit) => {
+            tracing::info!(name: "night.goesOn", unit, "a switch is running: the night goes on in {unit}");
+            return Ok(0);
+        }
+    };
+    show(session, &night)?;
     // What was done was done and told: that its report cannot be kept must not hide how it went.
-    Ok(runs::keep(&ctx.layout, &report).map_or_else(
+    Ok(runs::keep(&Layout::new(&config.host), &night).map_or_else(
         |e| {
             output::error(&e);
-            worse(code, FAILED)
+            worse(night.exit_code(), FAILED)
         },
-        |()| code,
+        |()| night.exit_code(),
     ))
+}
+
+fn show(session: &Session, night: &NightReport) -> Result<()> {
+    if session.global.json {
+        return output::json(night);
+    }
+    if let Some(report) = &night.rebuild {
+        rebuild::show(report)?;
+    }
+    converge::show(session, &night.report).map(drop)
 }

@@ -9,6 +9,9 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::engine::events::{Event, Events};
 use crate::plan::transaction::Leg;
 
+/// What the system itself is called beside the apps.
+const SYSTEM: &str = "the system";
+
 /// Shows what happens.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -37,6 +40,13 @@ impl Progress {
         bar.set_message(text);
     }
 
+    /// A line above those that move.
+    fn print(&self, line: &str) {
+        let Some(screen) = &self.shown else { return };
+        // A terminal that went away is no failure.
+        let _ = screen.println(line);
+    }
+
     fn finish(&self, app: &str) {
         let mut bars = self.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = bars.remove(app) {
@@ -55,6 +65,9 @@ impl Events for Progress {
                 self.say(app, format!("{way}{}", step.name()));
             }
             Event::TurningBack { app, cause } => self.say(app, format!("← goes back: {cause}")),
+            Event::Rebuilding { step } => self.say(SYSTEM, (*step).to_owned()),
+            Event::Said { line } => self.print(line),
+            Event::Rebuilt => self.finish(SYSTEM),
             Event::Done { report } => self.finish(&report.app),
         }
     }

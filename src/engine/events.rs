@@ -32,6 +32,18 @@ pub enum Event<'a> {
         /// Why.
         cause: &'a str,
     },
+    /// A step of the system's rebuild begins.
+    Rebuilding {
+        /// The step.
+        step: &'a str,
+    },
+    /// A program that the rebuild runs says something.
+    Said {
+        /// A line of it.
+        line: &'a str,
+    },
+    /// The rebuild is done.
+    Rebuilt,
     /// An app is done.
     Done {
         /// How it ended.

@@ -1,18 +1,14 @@
 //! Hooks and the environment that they, and `command` checks, get.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::Subject;
 use crate::driver::mark;
 use crate::error::{Error, Result};
-use crate::plan::transaction::Kind;
+use crate::plan::transaction::{HOOK_LIMIT, Kind};
 use crate::snapshot::SnapshotId;
 use crate::sys::process::Program;
 use crate::version::Version;
-
-/// How long a hook may take.
-const HOOK_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// Why a hook or a check is run (`WARMKEEP_PHASE`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -27,14 +27,8 @@ pub fn run(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunR
     unless_busy(ctx, taken, selection.all(), || run_locked(ctx, selection, jobs))
 }
 
-/// The same as the nightly run, which holds the host lock alone.
-pub fn run_alone(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
-    ctx.layout.create()?;
-    let taken = lock::exclusive(&ctx.layout.host_lock());
-    unless_busy(ctx, taken, selection.all(), || run_locked(ctx, selection, jobs))
-}
-
-fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
+/// The same for a caller that holds the host lock.
+pub fn run_locked(ctx: &Context<'_>, selection: &Selection, jobs: usize) -> Result<RunReport> {
     let started_at = clock::now();
     signals::listen()?;
     ctx.events.happened(&Event::Planned { apps: selection.len() });
@@ -53,11 +47,14 @@ fn unless_busy<'n>(
 ) -> Result<RunReport> {
     match taken {
         Ok(_held) => work(),
-        Err(e) if e.kind() == Kind::Busy => {
-            Ok(report(ctx, clock::now(), apps.map(|name| busy(name)).collect()))
-        }
+        Err(e) if e.kind() == Kind::Busy => Ok(all_busy(ctx, apps)),
         Err(e) => Err(e),
     }
+}
+
+/// The report of a run that did nothing, because somebody else has the host lock.
+pub fn all_busy<'n>(ctx: &Context<'_>, apps: impl Iterator<Item = &'n String>) -> RunReport {
+    report(ctx, clock::now(), apps.map(|name| busy(name)).collect())
 }
 
 fn busy(name: &str) -> AppReport {

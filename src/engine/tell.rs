@@ -175,7 +175,7 @@ impl Subject<'_> {
         };
         Some(News {
             kind,
-            app: app.clone(),
+            app: Some(app.clone()),
             version: report.to.clone(),
             cause_key: failed_step(report).unwrap_or_default().to_owned(),
             title,
@@ -211,7 +211,7 @@ impl Subject<'_> {
             .collect();
         let news = News {
             kind: AlertKind::Hold,
-            app: self.app.name.clone(),
+            app: Some(self.app.name.clone()),
             version: Some(hold.version.clone()),
             cause_key: hold.refusal.word().to_owned(),
             title: format!("{} {} is held: {}", self.app.name, hold.version, hold.refusal.explain()),
@@ -227,7 +227,7 @@ impl Subject<'_> {
     pub(super) fn tell_no_room(&self, version: &Version, why: &str) -> Result<()> {
         let news = News {
             kind: AlertKind::Hold,
-            app: self.app.name.clone(),
+            app: Some(self.app.name.clone()),
             version: Some(version.clone()),
             cause_key: "noRoom".to_owned(),
             title: format!("{} {version} is held: {why}", self.app.name),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::mixed_content;
 use super::url::{Credentials, Url};
 use crate::config::model::{BasicAuth, Http};
+use crate::credential;
 use crate::sys::clock::{self, Deadline};
 use crate::sys::http::{self, Method, Request, Response, Roots};
 
@@ -119,7 +120,7 @@ fn own_headers(check: &Http, of_url: Option<&Credentials>) -> Result<Vec<(String
 
 /// The password is read at each probe: it may have been changed.
 fn from_file(auth: &BasicAuth) -> Result<String, String> {
-    let password = http::read_secret(&auth.password_file).map_err(|error| error.chain())?;
+    let password = credential::read(&auth.password_file).map_err(|error| error.chain())?;
     Ok(http::basic_authorization(&auth.user, &password))
 }
 

@@ -2,6 +2,7 @@
 //! system, reads a clock or the environment.
 
 pub mod converge;
+pub mod night;
 pub mod order;
 pub mod progress;
 pub mod recovery;

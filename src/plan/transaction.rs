@@ -1,11 +1,15 @@
 //! The plan of one transaction: which steps, in which order, and the way back from each point of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::snapshot::SnapshotId;
 use crate::version::Version;
+
+/// How long a hook may take.
+pub const HOOK_LIMIT: Duration = Duration::from_secs(10 * 60);
 
 /// What a transaction does to its app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

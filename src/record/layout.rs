@@ -3,6 +3,7 @@
 //! ```text
 //! stateDir/                        0700
 //!   host.lock                      the nightly run takes it alone, all others share it
+//!   night.json                     only while a night is unfinished
 //!   spare/                         room set aside, so that a full disk can be told and a dead app brought up
 //!   alerts/  alerts/seen/          one file an alert: open, and told or acknowledged
 //!   alerts/relay/                  what the relay keeps; nothing in it changes the folder above, which systemd watches
@@ -11,6 +12,7 @@
 //!     sinks.json                   when each sink is tried again
 //!     told.json                    what was told and is no longer in seen/
 //!   runs/                          the reports of the newest nightly runs
+//!   rebuild/                       what was activated last, and an unfinished rebuild of the system
 //!   status/APP.json                the last probe of each app, a cache
 //!   cache/APP/                     what a version source keeps
 //!   apps/APP/
@@ -98,6 +100,11 @@ impl Layout {
         self.state.join("apps")
     }
 
+    /// The journal of an unfinished night.
+    pub fn night(&self) -> PathBuf {
+        self.state.join("night.json")
+    }
+
     /// The alerts that are not delivered yet.
     pub fn alerts(&self) -> PathBuf {
         self.state.join("alerts")
@@ -140,6 +147,11 @@ impl Layout {
     /// Reports of runs.
     pub fn runs(&self) -> PathBuf {
         self.state.join("runs")
+    }
+
+    /// What is known of the system's rebuild.
+    pub fn rebuild(&self) -> PathBuf {
+        self.state.join("rebuild")
     }
 
     /// The last probes.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::document;
 use super::layout::Layout;
-use super::report::RunReport;
+use super::night::NightReport;
 use crate::error::Result;
 use crate::sys::files;
 
@@ -12,9 +12,9 @@ use crate::sys::files;
 const KEPT: usize = 100;
 
 /// Keeps a report, and of all earlier ones the newest.
-pub fn keep(layout: &Layout, report: &RunReport) -> Result<()> {
-    let path = layout.runs().join(format!("{}.json", report.run));
-    document::write(&path, report)?;
+pub fn keep(layout: &Layout, night: &NightReport) -> Result<()> {
+    let path = layout.runs().join(format!("{}.json", night.report.run));
+    document::write(&path, night)?;
     prune(&layout.runs(), &path, KEPT)
 }
 

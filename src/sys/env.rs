@@ -37,7 +37,7 @@ pub fn own_binary_for_others() -> PathBuf {
     path.unwrap_or_else(|| PathBuf::from(format!("/proc/{}/exe", super::proc::own_pid())))
 }
 
-/// What this machine calls itself.
+/// This machine's name.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -240,6 +240,15 @@ fn optional(meta: std::io::Result<fs::Metadata>, path: &Path) -> Result<Option<F
     }
 }
 
+/// What a link says, as it stands there; `None`: there is none.
+pub fn read_link(path: &Path) -> Result<Option<PathBuf>> {
+    match fs::read_link(path) {
+        Ok(target) => Ok(Some(target)),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(e) => Err(failed("read the link", path, e)),
+    }
+}
+
 /// Whether anything is there.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
@@ -248,6 +257,11 @@ pub fn exists(path: &Path) -> bool {
 /// Whether a folder is there, links followed.
 pub fn is_dir(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|m| m.is_dir())
+}
+
+/// The path from the root on, links as they are; it need not be there.
+pub fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|e| failed("make absolute", path, e))
 }
 
 /// The path with every link resolved.

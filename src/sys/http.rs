@@ -255,15 +255,6 @@ pub fn base64(bytes: &[u8]) -> String {
     text
 }
 
-/// A password or token in a file of at most 64 KiB; one newline at its end is not part of it.
-pub fn read_secret(path: &Path) -> crate::error::Result<String> {
-    let error = |why: &str| crate::error::Error::new(format!("the secret in {} {why}", path.display()));
-    let text = String::from_utf8(files::read(path, 64 << 10)?).map_err(|_| error("is not UTF-8"))?;
-    let secret =
-        text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if secret.is_empty() { Err(error("is empty")) } else { Ok(secret.to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -283,20 +274,6 @@ mod tests {
         for (plain, encoded) in known {
             assert_eq!(base64(plain.as_bytes()), encoded);
         }
-    }
-
-    #[test]
-    fn one_newline_is_no_part_of_a_secret() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret");
-        for (content, secret) in
-            [("pw", "pw"), ("pw\n", "pw"), ("pw\r\n", "pw"), ("pw\n\n", "pw\n"), (" p ", " p ")]
-        {
-            files::write_cache(&path, content.as_bytes()).unwrap();
-            assert_eq!(read_secret(&path).unwrap(), secret);
-        }
-        files::write_cache(&path, b"\n").unwrap();
-        assert!(read_secret(&path).unwrap_err().to_string().contains("is empty"));
     }
 
     proptest! {

@@ -11,7 +11,19 @@ use crate::error::{Error, Kind, Result};
 /// A held lock; dropping it, or dying, frees it.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Lock {
+    /// A lock that this open file holds already.
+    pub(super) fn held(file: File) -> Self {
+        Self { file }
+    }
+
+    /// The same lock by another handle: it is free only when both are gone.
+    pub(super) fn handle(&self) -> Result<File> {
+        self.file.try_clone().map_err(|e| Error::new("cannot pass a lock on").because(e))
+    }
 }
 
 /// Takes the lock alone, or says at once that it is held (`Kind::Busy`).
@@ -45,7 +57,7 @@ fn take(path: &Path, attempt: impl Fn(&File) -> std::result::Result<(), TryLockE
         .open(path)
         .map_err(|e| Error::new(format!("cannot open the lock {}", path.display())).because(e))?;
     match attempt(&file) {
-        Ok(()) => Ok(Lock { _file: file }),
+        Ok(()) => Ok(Lock::held(file)),
         Err(TryLockError::WouldBlock) => {
             Err(Error::busy(format!("{} is held by another run", path.display())))
         }

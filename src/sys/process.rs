@@ -26,6 +26,7 @@ pub struct Program {
     dir: Option<PathBuf>,
     stdin: Vec<u8>,
     timeout: Duration,
+    kept: usize,
     leftovers: Leftovers,
     scope: Option<Scope>,
 }
@@ -71,6 +72,7 @@ impl Program {
             dir: None,
             stdin: Vec::new(),
             timeout: Duration::from_secs(60),
+            kept: KEPT,
             leftovers: Leftovers::End,
             scope: None,
         }
@@ -111,6 +113,13 @@ impl Program {
         self
     }
 
+    /// How many bytes are kept of what it prints, instead of 1 MiB.
+    #[must_use]
+    pub fn keep(mut self, bytes: usize) -> Self {
+        self.kept = bytes;
+        self
+    }
+
     /// What it starts in the background goes on when it has ended: it is there to start something.
     #[must_use]
     pub fn keeps_children(mut self) -> Self {
@@ -132,6 +141,11 @@ impl Program {
 
     /// Runs it to its end, whatever its exit code. An error: it could not be started, or it ran out of time.
     pub fn run(&self) -> Result<Output> {
+        self.run_watched(&mut Unwatched)
+    }
+
+    /// The same while somebody looks on.
+    pub fn run_watched(&self, watch: &mut dyn Watch) -> Result<Output> {
         let mut child = self.start()?;
         let group = Pid::from_child(&child);
         if let Some(mut stdin) = child.stdin.take() {
@@ -139,10 +153,14 @@ impl Program {
             // A program that does not read its input is no error.
             std::thread::spawn(move || drop(stdin.write_all(&bytes)));
         }
-        let stdout = child.stdout.take().map(|pipe| drain(pipe, false));
-        let stderr = child.stderr.take().map(|pipe| drain(pipe, true));
-        let deadline = Deadline::after(self.timeout);
-        let status = wait(&mut child, deadline);
+        let (teller, said) = mpsc::channel();
+        let stdout = child.stdout.take().map(|pipe| drain(pipe, Keep::Beginning(self.kept), None));
+        let stderr = child.stderr.take().map(|pipe| drain(pipe, Keep::End(KEPT), Some(teller)));
+        let mut lines = Lines { said, rest: Vec::new() };
+        let status = wait(&mut child, Deadline::after(self.timeout), &mut || {
+            lines.tell(watch);
+            watch.goes_on()
+        });
         let ended_by_itself = matches!(status, Ok(Some(_)));
         if !(ended_by_itself && self.leftovers == Leftovers::Keep) {
             // Where nothing is left in the group, there is nothing to end.
@@ -152,16 +170,20 @@ impl Program {
             status.map_err(|e| Error::new(format!("cannot wait for {}", self.name())).because(e))?
         else {
             let _ = child.wait();
-            return Err(Error::new(format!(
-                "{} did not end within {:?} and was killed",
-                self.name(),
-                self.timeout
-            ))
-            .remedy("look at what it waits for, or raise its timeout"));
+            return Err(self.given_up(watch.goes_on()));
         };
         let (stdout, stdout_cut) = stdout.as_ref().map(collect).unwrap_or_default();
         let (stderr, _) = stderr.as_ref().map(collect).unwrap_or_default();
+        lines.tell(watch);
         Ok(Output { code: code(status), stdout, stderr, stdout_cut })
+    }
+
+    fn given_up(&self, was_wanted: bool) -> Error {
+        if !was_wanted {
+            return Error::new(format!("{} was killed, because warmkeep was asked to end", self.name()));
+        }
+        Error::new(format!("{} did not end within {:?} and was killed", self.name(), self.timeout))
+            .remedy("look at what it waits for, or raise its timeout")
     }
 
     /// Runs it and takes any exit code but 0 as an error that carries its complaint.
@@ -231,13 +253,55 @@ impl Background {
     }
 }
 
-fn wait(child: &mut Child, deadline: Deadline) -> std::io::Result<Option<ExitStatus>> {
+/// Somebody who looks on while a program runs.
+pub trait Watch {
+    /// It complained in this line (stderr).
+    fn line(&mut self, line: &str);
+    /// Whether its end is still wanted; it is killed where it is not.
+    fn goes_on(&self) -> bool;
+}
+
+struct Unwatched;
+
+impl Watch for Unwatched {
+    fn line(&mut self, _line: &str) {}
+    fn goes_on(&self) -> bool {
+        true
+    }
+}
+
+/// What a program says, line by line as it comes.
+struct Lines {
+    said: mpsc::Receiver<Vec<u8>>,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    fn tell(&mut self, watch: &mut dyn Watch) {
+        for bytes in self.said.try_iter() {
+            self.rest.extend(bytes);
+            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                watch.line(String::from_utf8_lossy(&line).trim_end());
+            }
+            if self.rest.len() > KEPT {
+                self.rest.clear();
+            }
+        }
+    }
+}
+
+fn wait(
+    child: &mut Child,
+    deadline: Deadline,
+    goes_on: &mut dyn FnMut() -> bool,
+) -> std::io::Result<Option<ExitStatus>> {
     let mut pause = Duration::from_micros(200);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if deadline.passed() {
+        if deadline.passed() || !goes_on() {
             return Ok(None);
         }
         sleep(pause.min(deadline.left()));
@@ -247,7 +311,14 @@ fn wait(child: &mut Child, deadline: Deadline) -> std::io::Result<Option<ExitSta
 
 type Drained = mpsc::Receiver<(Vec<u8>, bool)>;
 
-fn drain(mut pipe: impl Read + Send + 'static, keep_end: bool) -> Drained {
+/// Which part is kept of a stream that is longer than so many bytes.
+#[derive(Debug, Clone, Copy)]
+enum Keep {
+    Beginning(usize),
+    End(usize),
+}
+
+fn drain(mut pipe: impl Read + Send + 'static, keep: Keep, teller: Option<mpsc::Sender<Vec<u8>>>) -> Drained {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let mut kept = Vec::new();
@@ -255,13 +326,16 @@ fn drain(mut pipe: impl Read + Send + 'static, keep_end: bool) -> Drained {
         let mut buffer = [0_u8; 8192];
         while let Ok(count @ 1..) = pipe.read(&mut buffer) {
             kept.extend_from_slice(&buffer[..count]);
-            if keep_end && kept.len() > 2 * KEPT {
-                kept.drain(..kept.len() - KEPT);
-                cut = true;
-            } else if !keep_end && kept.len() > KEPT {
-                kept.truncate(KEPT);
-                cut = true;
+            if let Some(teller) = &teller {
+                // As below.
+                let _ = teller.send(buffer[..count].to_vec());
             }
+            match keep {
+                Keep::End(limit) if kept.len() > 2 * limit => drop(kept.drain(..kept.len() - limit)),
+                Keep::Beginning(limit) if kept.len() > limit => kept.truncate(limit),
+                _ => continue,
+            }
+            cut = true;
         }
         // Nobody listens when the program was given up.
         let _ = sender.send((kept, cut));
@@ -301,6 +375,27 @@ mod tests {
     fn a_missing_program_names_itself_and_the_remedy() {
         let error = Program::new(["warmkeep-no-such-program"]).run().unwrap_err();
         assert!(error.hint().unwrap().contains("PATH"), "{error}");
+    }
+
+    #[derive(Default)]
+    struct Heard(Vec<String>);
+
+    impl Watch for Heard {
+        fn line(&mut self, line: &str) {
+            self.0.push(line.to_owned());
+        }
+        fn goes_on(&self) -> bool {
+            self.0.len() < 2
+        }
+    }
+
+    #[test]
+    fn what_a_program_says_is_heard_line_by_line_until_nobody_wants_it_any_more() {
+        let mut heard = Heard::default();
+        let endless = Program::new(["sh", "-c", "echo one >&2; sleep 0.1; echo two >&2; sleep 60"]);
+        let error = endless.run_watched(&mut heard).unwrap_err();
+        assert!(error.to_string().contains("asked to end"), "{error}");
+        assert_eq!(heard.0, ["one", "two"]);
     }
 
     #[test]

@@ -5,11 +5,8 @@
 
 use std::time::Duration;
 
-use super::{files, proc, random};
+use super::{proc, random, systemd};
 use crate::error::Result;
-
-/// There while systemd is the first process (`sd_booted(3)`).
-const BOOTED: &str = "/run/systemd/system";
 
 /// A scope to start a program in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +22,7 @@ impl Scope {
     /// A scope for an app, of a name that no other has. `None` where nothing sweeps up after warmkeep: without systemd,
     /// and for those that may not ask it for one.
     pub fn of_app(app: &str, stop_signal: i32, stop_timeout: Duration) -> Result<Option<Self>> {
-        if !files::exists(BOOTED.as_ref()) || !proc::is_root() {
+        if !systemd::is_running() || !proc::is_root() {
             return Ok(None);
         }
         let number = u32::from_be_bytes(random::bytes()?);

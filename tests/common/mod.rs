@@ -15,6 +15,11 @@
     reason = "tests drive the real system, and each test file uses its own part of the harness"
 )]
 
+pub mod evaluator;
+pub mod hostile;
+pub mod machine;
+pub mod system;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,5 @@
 //! One delivery to one sink, and what it says when it does not work. No text of it shows an address's path or a secret.
 
-use std::path::Path;
 use std::time::Duration;
 
 use ureq::http::Uri;
@@ -10,6 +9,7 @@ use super::pace::LONGEST;
 use crate::alert::Alert;
 use crate::alert::redact::Redactor;
 use crate::config::model::{Sink, Webhook};
+use crate::credential;
 use crate::error::Result;
 use crate::sys::http::{self, Method, Request, Response, Roots};
 use crate::sys::process::Program;
@@ -108,14 +108,10 @@ fn headers(hook: &Webhook, message: &form::Message, alert: &Alert) -> Result<Vec
 /// Secrets are read at each delivery: they may have been changed.
 fn authorization(hook: &Webhook) -> Result<Option<String>> {
     if let Some(path) = &hook.bearer_file {
-        return Ok(Some(format!("Bearer {}", secret(path)?)));
+        return Ok(Some(format!("Bearer {}", credential::read(path)?)));
     }
     let Some(auth) = &hook.basic_auth else { return Ok(None) };
-    Ok(Some(http::basic_authorization(&auth.user, &secret(&auth.password_file)?)))
-}
-
-fn secret(path: &Path) -> Result<String> {
-    http::read_secret(path)
+    Ok(Some(http::basic_authorization(&auth.user, &credential::read(&auth.password_file)?)))
 }
 
 /// A redirect is never followed: what is sent, and with which credentials, is for the address in the configuration.

@@ -78,7 +78,7 @@ pub(super) fn alert(host: &str) -> Result<Alert> {
         at: clock::now(),
         kind: Kind::Test,
         severity: Kind::Test.severity(),
-        app: "warmkeep".to_owned(),
+        app: None,
         version: None,
         title: "a test alert".to_owned(),
         body: format!("Somebody on {host} wants to know whether alerts arrive. This one did."),

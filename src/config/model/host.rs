@@ -71,10 +71,14 @@ pub struct Nightly {
 /// The system rebuild.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebuild {
-    /// The flake reference.
+    /// The flake, and after `#` the host in it.
     pub flake: String,
     /// The action of `switch-to-configuration`.
     pub action: RebuildAction,
+    /// How long evaluating and building may take.
+    pub build_timeout: Duration,
+    /// How long each run of `switch-to-configuration` may take.
+    pub switch_timeout: Duration,
 }
 
 /// The action of a rebuild.

@@ -7,12 +7,14 @@ use crate::config::at::At;
 use crate::config::diagnostic::Problem;
 use crate::config::model::{App, Data, Driver, Hooks, Isolation, Retention, Timeouts};
 use crate::config::wire;
+use crate::units;
 
 impl Resolver<'_> {
     /// Reads one app; `apps` is where all of them stand.
     pub(super) fn app(&mut self, name: String, app: wire::App, apps: &At<'_>) -> App {
         let at = apps.key(&name);
         self.file_name(&name, &at);
+        self.not_reserved(&name, &at);
         let timeouts = self.timeouts(&app.timeouts, &at.key("timeouts"));
         let data_paths = app.data.as_ref().is_some_and(|data| !data.paths.is_empty());
         let driver = self.driver(app.driver, &name, &timeouts, &at);
@@ -40,6 +42,17 @@ impl Resolver<'_> {
             isolation: app.isolation.map(|isolation| self.isolation(isolation, &at.key("isolation"))),
             driver,
             name,
+        }
+    }
+
+    /// Each app has a unit `warmkeep-<name>`, and warmkeep has two of its own.
+    fn not_reserved(&mut self, name: &str, at: &At<'_>) {
+        if [units::NIGHTLY, units::ALERTS].contains(&name) {
+            let problem = Problem::new(format!("the unit warmkeep-{name} is warmkeep's own"));
+            self.report.key(
+                at,
+                problem.expected("another name").remedy(format!("Rename the app, say to `{name}-app`.")),
+            );
         }
     }
 

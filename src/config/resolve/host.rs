@@ -2,19 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::Resolver;
 use super::versions::Asker;
+use super::{Resolver, calendar};
 use crate::config::at::At;
 use crate::config::diagnostic::Problem;
 use crate::config::model::{
     Alerts, Gc, GcDocker, GcLogs, GcNix, GcOrphans, Host, Nightly, Rebuild, RebuildAction, Recipe, Sink,
     Sweep, SweepWhen, Webhook, WebhookFormat,
 };
+use crate::config::printable::cut;
 use crate::config::wire;
 
 impl Resolver<'_> {
     pub(super) fn host(&mut self, host: &wire::Host, at: &At<'_>) -> Host {
         let state_dir = self.path(host.state_dir.clone(), &at.key("stateDir"));
+        if host.state_dir.contains(char::is_control) {
+            let problem = Problem::new("a control character stands in this path");
+            self.report.value(&at.key("stateDir"), problem.expected("a path that a unit file can name"));
+        }
         if state_dir.parent().is_none() {
             let problem = Problem::new("warmkeep cannot have the whole system for its state");
             self.report.value(&at.key("stateDir"), problem.expected("a folder of its own"));
@@ -65,12 +70,26 @@ impl Resolver<'_> {
         });
         Nightly {
             busy: busy.collect(),
-            on_calendar: self.line(nightly.on_calendar, &at.key("onCalendar")),
+            on_calendar: self.calendar(nightly.on_calendar, &at.key("onCalendar")),
             randomized_delay: nightly.randomized_delay.0,
             deadline: self.some_time(nightly.deadline, &at.key("deadline")),
             busy_wait: nightly.busy_wait.0,
             rebuild: nightly.rebuild.map(|rebuild| self.rebuild(rebuild, &at.key("rebuild"))),
         }
+    }
+
+    /// When the night begins, so that a timer can be set to it.
+    fn calendar(&mut self, text: String, at: &At<'_>) -> String {
+        let text = text.trim().to_owned();
+        if let Err(why) = calendar::check(&text) {
+            let problem = Problem::new(format!("systemd would not take this for a time: {}", cut(&why)))
+                .expected("a calendar expression such as \"03:00\" or \"Mon..Fri 02:30\"");
+            self.report.value(
+                at,
+                problem.remedy("`man systemd.time` describes them; `systemd-analyze calendar` reads one."),
+            );
+        }
+        text
     }
 
     fn rebuild(&mut self, rebuild: wire::Rebuild, at: &At<'_>) -> Rebuild {
@@ -79,12 +98,30 @@ impl Resolver<'_> {
             wire::RebuildAction::Boot => RebuildAction::Boot,
             wire::RebuildAction::Test => RebuildAction::Test,
         };
-        if rebuild.flake.starts_with('-') {
-            let problem = Problem::new("a flake reference cannot begin with `-`");
-            self.report
-                .value(&at.key("flake"), problem.expected("a flake and a host, such as \"/etc/nixos#host\""));
+        Rebuild {
+            flake: self.flake(rebuild.flake, &at.key("flake")),
+            action,
+            build_timeout: self.some_time(rebuild.build_timeout, &at.key("buildTimeout")),
+            switch_timeout: self.some_time(rebuild.switch_timeout, &at.key("switchTimeout")),
         }
-        Rebuild { flake: self.line(rebuild.flake, &at.key("flake")), action }
+    }
+
+    fn flake(&mut self, flake: String, at: &At<'_>) -> String {
+        let host = flake.split_once('#').map_or("", |(_, host)| host);
+        let problem = if flake.starts_with('-') {
+            Some("a flake reference cannot begin with `-`")
+        } else if flake.starts_with('#') {
+            Some("a flake reference cannot be empty")
+        } else if host.contains(['"', '\\', '#', '^']) {
+            Some("Nix cannot be asked for a host of this name")
+        } else {
+            None
+        };
+        if let Some(problem) = problem {
+            let problem = Problem::new(problem);
+            self.report.value(at, problem.expected("a flake and a host, such as \"/etc/nixos#host\""));
+        }
+        self.line(flake, at)
     }
 
     pub(super) fn gc(&mut self, gc: wire::Gc, at: &At<'_>) -> Gc {

@@ -3,6 +3,7 @@
 //! is never used: a configuration with something to report is not handed out.
 
 mod app;
+mod calendar;
 mod driver;
 mod health;
 mod host;

@@ -132,11 +132,25 @@ pub(in crate::config) struct Program {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::config) struct Rebuild {
-    /// The flake and the host in it, such as `/etc/nixos#host`.
+    /// The flake and the host in it, such as `/etc/nixos#host`. Without a host it is this machine's name.
     pub(in crate::config) flake: String,
     /// What is done with the new generation.
     #[serde(default)]
     pub(in crate::config) action: RebuildAction,
+    /// How long evaluating and building may take.
+    #[serde(default = "three_hours")]
+    pub(in crate::config) build_timeout: Time,
+    /// How long the switch may take, and the switch back. After that it is ended, and what ran before is switched back to.
+    #[serde(default = "half_an_hour")]
+    pub(in crate::config) switch_timeout: Time,
+}
+
+fn three_hours() -> Time {
+    Time::hours(3)
+}
+
+fn half_an_hour() -> Time {
+    Time::mins(30)
 }
 
 /// What is done with a new generation.

@@ -38,7 +38,7 @@ pub(super) struct Config {
     #[serde(default)]
     pub(super) host: Host,
     /// The warm apps, by name. A name has ASCII letters, digits, `.`, `_` and `-`, does not begin with `.` or `-`, and is
-    /// at most 64 characters long.
+    /// at most 64 characters long. `nightly` and `alerts` are taken: they are the names of units of warmkeep's own.
     #[serde(default)]
     pub(super) apps: BTreeMap<String, App>,
     /// The cold sweep: every enrolled recipe, from scratch.

@@ -1,0 +1,241 @@
+//! The little of Nix that modules need, written as nixfmt (the style of RFC 166) writes it.
+
+/// nixfmt's line.
+const WIDTH: usize = 100;
+
+/// Words that name no attribute without quotes.
+const KEYWORDS: [&str; 10] = ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with"];
+
+/// An expression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Expr {
+    /// A string.
+    Text(String),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number.
+    Number(u32),
+    /// A path, such as `./file.nix`.
+    Path(String),
+    /// Nix as it is.
+    Code(&'static str),
+    /// A list.
+    List(Vec<Expr>),
+    /// An attribute set.
+    Set(Vec<Binding>),
+    /// Sets joined by `//`.
+    Update(Vec<Expr>),
+}
+
+/// One line of an attribute set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Binding {
+    /// An attribute by its path, and its value.
+    Is(String, Expr),
+    /// `inherit`, and what it inherits.
+    Inherit(&'static str),
+}
+
+impl Binding {
+    /// An attribute.
+    pub(super) fn new(name: &str, value: Expr) -> Self {
+        Self::at(&[name], value)
+    }
+
+    /// An attribute in an attribute.
+    pub(super) fn at(path: &[&str], value: Expr) -> Self {
+        let names: Vec<String> = path.iter().map(|name| attribute(name)).collect();
+        Self::Is(names.join("."), value)
+    }
+}
+
+impl Expr {
+    /// A string.
+    pub(super) fn text(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+
+    /// A list of strings.
+    pub(super) fn texts(texts: &[String]) -> Self {
+        Self::List(texts.iter().map(|text| Self::text(text)).collect())
+    }
+
+    /// The expression as it stands at the beginning of a file.
+    pub(super) fn written(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, 0);
+        out
+    }
+
+    /// Writes it; further lines of it are indented by so much.
+    fn write(&self, out: &mut String, indent: usize) {
+        match self {
+            Self::Set(bindings) => {
+                let lines = bindings.iter().map(|binding| move |out: &mut String, at| binding.write(out, at));
+                enclosed(out, indent, ['{', '}'], lines);
+            }
+            Self::List(items) => self.write_list(out, indent, items),
+            Self::Update(sets) => write_update(out, indent + 2, sets),
+            simple => *out += &simple.in_one_line(),
+        }
+    }
+
+    fn in_one_line(&self) -> String {
+        match self {
+            Self::Text(text) => string(text),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+            Self::Path(path) => path.clone(),
+            Self::Code(code) => (*code).to_owned(),
+            Self::List(_) | Self::Set(_) | Self::Update(_) => self.written(),
+        }
+    }
+
+    /// nixfmt gives each item of a list its line, unless there is only one and it fits.
+    fn write_list(&self, out: &mut String, indent: usize, items: &[Self]) {
+        let used = out.chars().rev().take_while(|c| *c != '\n').count();
+        match items {
+            [] => *out += "[ ]",
+            [only] if used + only.in_one_line().chars().count() + "[  ];".len() <= WIDTH => {
+                *out += &format!("[ {} ]", only.in_one_line());
+            }
+            items => {
+                let lines = items.iter().map(|item| move |out: &mut String, at| item.write(out, at));
+                enclosed(out, indent, ['[', ']'], lines);
+            }
+        }
+    }
+}
+
+impl Binding {
+    fn write(&self, out: &mut String, indent: usize) {
+        match self {
+            Self::Is(name, value) => {
+                *out += name;
+                // A set or a list begins on the line of its name; what is joined begins below.
+                *out += if matches!(value, Expr::Update(_)) { " =" } else { " = " };
+                value.write(out, indent);
+            }
+            Self::Inherit(what) => *out += &format!("inherit {what}"),
+        }
+        out.push(';');
+    }
+}
+
+/// Lines between brackets, each with its own line and indented.
+fn enclosed<W: FnOnce(&mut String, usize)>(
+    out: &mut String,
+    indent: usize,
+    [open, close]: [char; 2],
+    lines: impl Iterator<Item = W>,
+) {
+    out.push(open);
+    for line in lines {
+        new_line(out, indent + 2);
+        line(out, indent + 2);
+    }
+    new_line(out, indent);
+    out.push(close);
+}
+
+fn write_update(out: &mut String, indent: usize, sets: &[Expr]) {
+    for (index, set) in sets.iter().enumerate() {
+        new_line(out, indent);
+        if index > 0 {
+            *out += "// ";
+        }
+        set.write(out, indent);
+    }
+}
+
+fn new_line(out: &mut String, indent: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n(' ', indent));
+}
+
+/// A name of an attribute, in quotes where it needs them.
+fn attribute(name: &str) -> String {
+    let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '\''));
+    if starts && fits && !KEYWORDS.contains(&name) { name.to_owned() } else { string(name) }
+}
+
+/// A string in quotes. A carriage return that is not escaped would be read as a new line.
+fn string(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out += "\\n",
+            '\r' => out += "\\r",
+            '\t' => out += "\\t",
+            '$' if rest.peek() == Some(&'{') => out += "\\$",
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_escaped() {
+        let escaped = string("a\"b\\c${d}$${e}$f''\n\r\t%ü");
+        assert_eq!(escaped, r#""a\"b\\c\${d}$\${e}$f''\n\r\t%ü""#);
+    }
+
+    #[test]
+    fn attributes_are_quoted_where_they_must_be() {
+        let names = ["RestartSec", "X-Stop", "a'b", "1st", "a.b", "if", "or", "", "ü", "${x}"].map(attribute);
+        let quoted = [
+            "RestartSec",
+            "X-Stop",
+            "a'b",
+            "\"1st\"",
+            "\"a.b\"",
+            "\"if\"",
+            "\"or\"",
+            "\"\"",
+            "\"ü\"",
+            r#""\${x}""#,
+        ];
+        assert_eq!(names, quoted);
+    }
+
+    #[test]
+    fn only_a_list_of_one_stays_in_its_line_and_only_if_it_fits() {
+        let of = |items: &[&str]| {
+            let items = items.iter().map(|item| Expr::text(item)).collect();
+            Expr::Set(vec![Binding::new("a", Expr::List(items))]).written()
+        };
+        assert_eq!(of(&[]), "{\n  a = [ ];\n}");
+        assert_eq!(of(&["x"]), "{\n  a = [ \"x\" ];\n}");
+        assert_eq!(of(&["x", "y"]), "{\n  a = [\n    \"x\"\n    \"y\"\n  ];\n}");
+        let fits = "x".repeat(WIDTH - 13);
+        assert_eq!(of(&[&fits]).lines().nth(1).map(str::len), Some(WIDTH));
+        assert_eq!(of(&[&format!("{fits}x")]).lines().count(), 5);
+    }
+
+    #[test]
+    fn sets_are_joined_below_their_name() {
+        let set = Expr::Set(vec![Binding::Inherit("(a) b"), Binding::at(&["c", "d.e"], Expr::Number(1))]);
+        let joined = Expr::Update(vec![Expr::Code("x"), set, Expr::Code("y")]);
+        let written = Expr::Set(vec![Binding::new("all", joined)]).written();
+        insta::assert_snapshot!(written, @r#"
+        {
+          all =
+            x
+            // {
+              inherit (a) b;
+              c."d.e" = 1;
+            }
+            // y;
+        }
+        "#);
+    }
+}
