@@ -77,10 +77,6 @@ in
 
     (refuse (lonely != [ ]) "`after` names apps that there are not: ${says lonely}.")
 
-    (refuse (nightly.rebuild != null && !lib.hasInfix "#" nightly.rebuild.flake) ''
-      nightly.rebuild.flake is `${nightly.rebuild.flake}`, which does not say which host it is. Write it as
-      `/etc/nixos#${config.networking.hostName}`.'')
-
     (refuse (nightly.rebuild != null && config.system.autoUpgrade.enable) ''
       both nightly.rebuild and system.autoUpgrade would switch this system, at times of their own. Set
       `system.autoUpgrade.enable = false;`, or leave nightly.rebuild out.'')

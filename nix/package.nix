@@ -44,7 +44,6 @@ rustPlatform.buildRustPackage {
       ../benches
       ../examples
       ../docs/configuration.md
-      ../README.md
     ];
   };
   cargoLock.lockFile = ../Cargo.lock;

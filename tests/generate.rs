@@ -288,3 +288,46 @@ fn plain_units_are_verified_without_a_warning() {
         None => skip("plain_units_are_verified", "systemd-analyze", "install systemd"),
     }
 }
+
+/// The figure that systemd gives to a unit file.
+fn exposure(unit: &Path) -> Option<String> {
+    let mut command = Command::new("systemd-analyze");
+    command.args(["security", "--offline=yes", "--no-pager", "--threshold=100"]).arg(unit);
+    let said = String::from_utf8_lossy(&command.output().ok()?.stdout).into_owned();
+    let figure = said.lines().last()?.split(": ").nth(1)?.split(' ').next()?;
+    Some(figure.to_owned())
+}
+
+#[test]
+fn the_units_are_as_exposed_as_the_document_says() {
+    let version = Command::new("systemd-analyze").arg("--version").output();
+    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let Ok(version) = version else {
+        skip("the_units_are_as_exposed", "systemd-analyze", "install systemd");
+        return;
+    };
+    let document = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/units.md")).unwrap();
+    let webhook = Site::new(&host());
+    webhook.generate("systemd", &[]);
+    let mut with_command = host();
+    with_command["alerts"]["sinks"]["mail"] = json!({ "command": { "run": ["mail"] } });
+    let with_command = Site::new(&with_command);
+    with_command.generate("systemd", &[]);
+    for (row, site, file) in [
+        ("`warmkeep-<app>.service`", &webhook, "warmkeep-notes.service"),
+        ("`warmkeep-nightly.service`", &webhook, "warmkeep-nightly.service"),
+        ("`warmkeep-alerts.service`, webhooks only", &webhook, "warmkeep-alerts.service"),
+        ("`warmkeep-alerts.service`, with a command", &with_command, "warmkeep-alerts.service"),
+    ] {
+        let start = format!("| {row} | ");
+        let said = document.lines().find_map(|line| line.strip_prefix(&start)).unwrap();
+        let said = said.split(' ').next().unwrap();
+        let found = exposure(&site.out().join(file)).unwrap();
+        if version.starts_with("systemd 252 ") {
+            assert_eq!(found, said, "{row}");
+        } else {
+            let [found, said] = [&found, said].map(|figure| figure.parse::<f64>().unwrap());
+            assert!(found <= said, "{row}: {found}, and the document says {said}");
+        }
+    }
+}

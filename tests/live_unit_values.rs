@@ -165,3 +165,24 @@ fn systemd_loads_each_path_as_it_went_in() {
     assert_eq!(writable, [format!("-{state}")]);
     assert_eq!(complaints(&machine), "");
 }
+
+#[test]
+fn a_unit_finds_its_secrets_and_starts_also_without_one() {
+    let Some(machine) = Machine::boot("live_unit_values") else { return };
+    let odd = "/var/keys/it's 100% \"odd\"";
+    let mut app = app(Path::new("/srv/data"), Path::new(odd));
+    let auth = json!({ "user": "u", "passwordFile": "/var/keys/missing" });
+    app["health"]["checks"]["d"] = json!({ "http": { "url": "http://127.0.0.1:1/", "basicAuth": auth } });
+    machine.write(odd, "secret\n");
+    machine.write(CONFIG, &json!({ "schema": 1, "apps": { "a": app } }).to_string());
+    let made = machine.warmkeep(&["generate", "--format", "systemd", "--out", UNITS]);
+    assert_eq!(made.code, 0, "{made:?}");
+    // Only what the unit is given is looked at.
+    let show = "[Service]\nExecStart=\nExecStart=/bin/sh -c 'cd $CREDENTIALS_DIRECTORY && grep -H \"\" *'\n";
+    machine.write(&format!("{UNITS}/warmkeep-a.service.d/show.conf"), show);
+    machine.sh("systemctl daemon-reload; systemctl start warmkeep-a.service");
+    let said = machine.sh("journalctl -b -u warmkeep-a.service -o cat");
+    let id = |path: &str| warmkeep::credential::id(Path::new(path));
+    assert!(said.contains(&format!("{}:secret\n", id(odd))), "{said}");
+    assert!(said.contains(&format!("{}:\n", id("/var/keys/missing"))), "{said}");
+}

@@ -141,9 +141,11 @@ fn app_config(app: &str, after: &[&str]) -> Value {
     })
 }
 
-/// An alert that is there needs an app that gives cause for one.
+/// Where the sink writes what it was told: a folder that the relay's unit may write to.
+const TOLD: &str = "/var/lib/warmkeep/alerts/told";
+
 fn with_sink(config: &mut Value) {
-    let write = "cat >>/var/lib/told";
+    let write = format!("cat >>{TOLD}");
     config["alerts"] = json!({ "sinks": { "file": { "command": { "run": ["sh", "-c", write] } } } });
 }
 
@@ -335,18 +337,23 @@ fn the_timer_asks_for_the_hour_that_is_configured() {
 }
 
 #[test]
-fn an_alert_that_appears_starts_its_relay() {
+fn an_alert_that_appears_is_relayed() {
     let Some(apps) = Apps::running(with_sink) else { return };
     apps.machine.sh("systemctl start warmkeep-alerts.path");
     let started = || apps.machine.property("warmkeep-alerts.service", "ExecMainStartTimestampMonotonic");
     assert_eq!(started(), "0", "there is nothing to tell yet");
     apps.release(NOTES, "1.1.0", "sick");
     assert_eq!(apps.machine.warmkeep(&["converge"]).code, 4);
-    assert!(
-        eventually(Duration::from_secs(10), || started() != "0"),
-        "{}",
-        apps.machine.journal("warmkeep-alerts.*")
-    );
+    let told = || apps.machine.run(&["cat", TOLD]).stdout;
+    let log = || apps.machine.journal("warmkeep-alerts.*");
+    assert!(eventually(Duration::from_secs(20), || told().contains("1.1.0")), "{}{}", log(), told());
+    let open =
+        || apps.machine.warmkeep(&["alerts", "list", "--json"]).json()["alerts"].as_array().unwrap().len();
+    assert!(eventually(Duration::from_secs(10), || open() == 0), "{}", log());
+    apps.machine.wait_for("warmkeep-alerts.service", "ActiveState", "inactive");
+    let once = (started(), told());
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!((started(), told()), once, "a relay does not start itself: {}", log());
 }
 
 #[test]

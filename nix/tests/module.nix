@@ -19,7 +19,7 @@ pkgs.runCommand "warmkeep-module"
   {
     nativeBuildInputs = [ host.config.services.warmkeep.package ];
     # Its assertions hold.
-    system = builtins.unsafeDiscardStringContext host.config.system.build.toplevel.drvPath;
+    toplevel = builtins.unsafeDiscardStringContext host.config.system.build.toplevel.drvPath;
   }
   ''
     there() { test -e "${units}/$1" || { echo "$1 is not there"; exit 1; }; }

@@ -216,7 +216,7 @@ fn open_files(layout: &Layout) -> Result<Vec<PathBuf>> {
 
 /// How many alerts are open, whether or not they can be read.
 pub fn count(layout: &Layout) -> Result<usize> {
-    Ok(open_files(layout)?.len())
+    files::count(&layout.alerts(), ".json")
 }
 
 /// The open alerts, oldest first, and the files that could not be read.

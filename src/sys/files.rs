@@ -129,6 +129,17 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// How many names in a folder end so; none where there is no folder. It looks at nothing but the names.
+pub fn count(path: &Path, ending: &str) -> Result<usize> {
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(0),
+        Err(e) => return Err(failed("list", path, e)),
+    };
+    let counts = |entry: fs::DirEntry| entry.file_name().as_encoded_bytes().ends_with(ending.as_bytes());
+    entries.map(|entry| entry.map(|e| usize::from(counts(e))).map_err(|e| failed("list", path, e))).sum()
+}
+
 /// A folder for temporary files, removed with all in it when it is dropped.
 pub fn temporary_dir(prefix: &str) -> Result<tempfile::TempDir> {
     tempfile::Builder::new()

@@ -84,6 +84,7 @@ fn for_warmkeep_alone(config: &Config, settings: &Settings) -> Vec<Directive> {
         "MemoryDenyWriteExecute",
         "NoNewPrivileges",
         "PrivateDevices",
+        "PrivateMounts",
         "ProtectClock",
         "ProtectControlGroups",
         "ProtectHostname",

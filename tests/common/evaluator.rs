@@ -59,6 +59,14 @@ impl Nix {
         self.run("nix-instantiate", &["--eval", "--strict", "--json", "--expr", expression])
     }
 
+    /// The path in the store of what an expression copies there.
+    pub fn copied(&self, expression: &str) -> String {
+        let arguments = ["--eval", "--read-write-mode", "--json", "--expr", expression];
+        let ran = self.run("nix-instantiate", &arguments);
+        assert_eq!(ran.code, 0, "{expression}\n{}", ran.stderr);
+        ran.json().as_str().unwrap().to_owned()
+    }
+
     /// Builds an expression; what it printed is on stderr.
     pub fn build(&self, expression: &str) -> Ran {
         self.run("nix-build", &["--no-out-link", "--expr", expression])

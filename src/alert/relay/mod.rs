@@ -3,7 +3,7 @@
 //! What a sink took is written down after it took it: whoever is killed in between tells that one alert twice. Each
 //! delivery carries the alert's id (`Idempotency-Key`, and `id` in the JSON), so that a receiver can tell.
 //!
-//! A run tells all sinks at the same time, each oldest first ([`pace`]). It never begins what could outlast it, so that a
+//! A run tells all sinks at the same time, each oldest first (`pace`). It never begins what could outlast it, so that a
 //! sink that hangs delays neither another sink nor whoever started the run.
 
 mod desk;

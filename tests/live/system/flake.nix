@@ -43,7 +43,9 @@
         if version == "" then
           local "warmkeep" "mkdir -p $out/bin && ln -s /usr/local/bin/warmkeep $out/bin/" { }
         else
-          local "warmkeep-${version}" "mkdir -p $out/bin && cp --reflink=auto /usr/local/bin/warmkeep $out/bin/" { };
+          local "warmkeep-${version}"
+            "mkdir -p $out/bin && cp --reflink=auto /usr/local/bin/warmkeep $out/bin/"
+            { };
 
       toplevel =
         local "nixos-system-host-${word ./system/nixos-version}"
