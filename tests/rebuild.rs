@@ -1,5 +1,5 @@
 //! `rebuild` with the Nix that is installed here, however old, in a store and with a `/run` of its own. There is no systemd
-//! there; tests/live_rebuild.rs has one.
+//! there; `tests/live_rebuild.rs` has one.
 
 #![allow(
     clippy::disallowed_methods,
