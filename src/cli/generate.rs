@@ -11,7 +11,7 @@ use super::{FAILED, Session, output};
 use crate::error::{Error, Result};
 use crate::sys::publish::Folder;
 use crate::sys::{env, files, hash};
-use crate::units::files::{Change, Found};
+use crate::units::files::{Change, File, Found};
 use crate::units::{self, Settings};
 
 /// The largest file that is compared, in bytes.
@@ -65,11 +65,8 @@ impl Format {
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
     let settings = settings(session, options)?;
-    let wanted = units::files::of(&units::of(&config, &settings), options.format.resolved());
-    let wanted = wanted
-        .iter()
-        .map(|file| (file.name.clone(), file.text(&hash::short(file.spec.as_bytes(), 32))))
-        .collect();
+    let digest = |text: &str| hash::short(text.as_bytes(), 32);
+    let wanted = units::files::of(&units::of(&config, &settings), options.format.resolved(), digest);
     if options.check {
         let changes = changes(options, wanted)?;
         return show_drift(session, options, &changes);
@@ -95,7 +92,7 @@ fn settings(session: &Session, options: &Options) -> Result<Settings> {
     Settings::new(&program, &config)
 }
 
-fn changes(options: &Options, wanted: Vec<(String, String)>) -> Result<Vec<Change>> {
+fn changes(options: &Options, wanted: Vec<File>) -> Result<Vec<Change>> {
     let found = found(&options.out, options.format.resolved())?;
     units::files::changes(wanted, found).map_err(|foreign| {
         let shown: Vec<&str> = foreign.iter().take(5).map(String::as_str).collect();
