@@ -127,12 +127,12 @@ fn look(path: &Path) -> Result<Found> {
 }
 
 fn carry_out(folder: &Folder, out: &Path, changes: &[Change]) -> Result<()> {
-    let changed = changes.iter().filter(|change| change.is_one());
-    let written: Vec<(&str, &str)> =
-        changed.filter_map(|change| Some((change.name.as_str(), change.after.as_deref()?))).collect();
-    folder.write(&written)?;
-    let stale = changes.iter().filter(|change| change.after.is_none());
-    stale.map(|change| files::remove_file(&out.join(&change.name))).collect()
+    let wanted = changes.iter().filter(|change| change.is_one());
+    let wanted: Vec<(&str, &str)> =
+        wanted.filter_map(|change| Some((change.name.as_str(), change.after.as_deref()?))).collect();
+    folder.write(&wanted)?;
+    let mut stale = changes.iter().filter(|change| change.after.is_none());
+    stale.try_for_each(|change| files::remove_file(&out.join(&change.name)))
 }
 
 fn show_done(session: &Session, options: &Options, changes: &[Change]) -> Result<u8> {
@@ -143,7 +143,7 @@ fn show_done(session: &Session, options: &Options, changes: &[Change]) -> Result
     };
     if session.global.json {
         let files = changes.iter().map(|change| json!({ "name": change.name, "state": state(change) }));
-        output::json(&document(options, files.collect()))?;
+        output::json(&document(options, &files.collect::<Vec<_>>()))?;
         return Ok(0);
     }
     let count = |word: &str| changes.iter().filter(|change| state(change) == word).count();
@@ -156,7 +156,7 @@ fn show_done(session: &Session, options: &Options, changes: &[Change]) -> Result
 fn show_drift(session: &Session, options: &Options, changes: &[Change]) -> Result<u8> {
     let drifted = changes.iter().filter(|change| change.is_one()).count();
     if session.global.json {
-        output::json(&document(options, changes.iter().map(drift).collect()))?;
+        output::json(&document(options, &changes.iter().map(drift).collect::<Vec<_>>()))?;
     } else {
         for change in changes.iter().filter(|change| change.is_one()) {
             output::line(&coloured(&difference(change)))?;
@@ -172,7 +172,7 @@ fn show_drift(session: &Session, options: &Options, changes: &[Change]) -> Resul
     Ok(if drifted == 0 { 0 } else { FAILED })
 }
 
-fn document(options: &Options, files: Vec<Value>) -> Value {
+fn document(options: &Options, files: &[Value]) -> Value {
     let (format, out) = (options.format.word(), options.out.display().to_string());
     json!({ "schema": 1, "format": format, "out": out, "check": options.check, "files": files })
 }

@@ -2,7 +2,7 @@
 //!
 //! A line ends at its newline, and a `\` before that joins the next one to it; everywhere here, `%` begins a specifier
 //! and is written `%%`. Beyond that, each directive is read in its own way; what is said here was tried on systemd 252 and 257
-//! (tests/live_unit_values.rs).
+//! (`tests/live_unit_values.rs`).
 //!
 //! | directive | quotes | `\` |
 //! |---|---|---|

@@ -74,7 +74,7 @@ impl Expr {
                 let lines = bindings.iter().map(|binding| move |out: &mut String, at| binding.write(out, at));
                 enclosed(out, indent, ['{', '}'], lines);
             }
-            Self::List(items) => self.write_list(out, indent, items),
+            Self::List(items) => write_list(out, indent, items),
             Self::Update(sets) => write_update(out, indent + 2, sets),
             Self::Text(text) => write_string(out, text),
             Self::Flag(flag) => *out += if *flag { "true" } else { "false" },
@@ -83,16 +83,16 @@ impl Expr {
             Self::Code(code) => *out += code,
         }
     }
+}
 
-    /// nixfmt gives each item of a list its line, unless there is only one and it fits.
-    fn write_list(&self, out: &mut String, indent: usize, items: &[Self]) {
-        match items {
-            [] => *out += "[ ]",
-            [only] if in_line(out, only) => {}
-            items => {
-                let lines = items.iter().map(|item| move |out: &mut String, at| item.write(out, at));
-                enclosed(out, indent, ['[', ']'], lines);
-            }
+/// nixfmt gives each item of a list its line, unless there is only one and it fits.
+fn write_list(out: &mut String, indent: usize, items: &[Expr]) {
+    match items {
+        [] => *out += "[ ]",
+        [only] if in_line(out, only) => {}
+        items => {
+            let lines = items.iter().map(|item| move |out: &mut String, at| item.write(out, at));
+            enclosed(out, indent, ['[', ']'], lines);
         }
     }
 }
