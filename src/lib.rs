@@ -4,8 +4,9 @@
 //! # The rooms
 //!
 //! Data flows one way: [`config`] → observe ([`driver`], [`health`], [`versions`]) → [`plan`] → [`engine`] →
-//! [`record`]. [`snapshot`] copies data and takes it back, [`rebuild`] upgrades the system itself, [`alert`] and [`status`] are what people read, [`cli`] is how
-//! they ask, [`demo`] shows it all. Everything that touches the operating system goes through [`sys`].
+//! [`record`]. [`snapshot`] copies data and takes it back, [`rebuild`] upgrades the system itself, [`night`] does all of it
+//! in order. [`units`] turns a configuration into systemd units. [`alert`] and [`status`] are what people read, [`cli`]
+//! is how they ask, [`demo`] shows it all. Everything that touches the operating system goes through [`sys`].
 //!
 //! # The invariants
 //!
@@ -27,6 +28,7 @@ pub mod engine;
 pub mod error;
 pub mod health;
 pub mod id;
+pub mod night;
 mod percent;
 pub mod plan;
 pub mod rebuild;

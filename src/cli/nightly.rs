@@ -3,11 +3,11 @@
 use clap::Args;
 
 use super::{FAILED, Session, converge, output, rebuild};
-use crate::engine::night::{self, Ended};
 use crate::engine::schedule;
 use crate::error::Result;
+use crate::night::journal::NightReport;
+use crate::night::{self, Ended};
 use crate::record::layout::Layout;
-use crate::record::night::NightReport;
 use crate::record::report::worse;
 use crate::record::runs;
 
@@ -29,7 +29,7 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     };
     show(session, &night)?;
     // What was done was done and told: that its report cannot be kept must not hide how it went.
-    Ok(runs::keep(&Layout::new(&config.host), &night).map_or_else(
+    Ok(runs::keep(&Layout::new(&config.host), &night.report.run, &night).map_or_else(
         |e| {
             output::error(&e);
             worse(night.exit_code(), FAILED)

@@ -10,7 +10,6 @@ pub mod events;
 pub mod foresee;
 mod gate;
 mod hooks;
-pub mod night;
 pub mod observe;
 mod pool;
 pub mod prove;

@@ -7,7 +7,6 @@ pub mod document;
 pub mod history;
 pub mod journal;
 pub mod layout;
-pub mod night;
 pub mod report;
 pub mod runs;
 pub mod state;

@@ -2,19 +2,21 @@
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::document;
 use super::layout::Layout;
-use super::night::NightReport;
 use crate::error::Result;
+use crate::id::RunId;
 use crate::sys::files;
 
 /// As many are kept as a person may want to look back at.
 const KEPT: usize = 100;
 
 /// Keeps a report, and of all earlier ones the newest.
-pub fn keep(layout: &Layout, night: &NightReport) -> Result<()> {
-    let path = layout.runs().join(format!("{}.json", night.report.run));
-    document::write(&path, night)?;
+pub fn keep(layout: &Layout, run: &RunId, report: &impl Serialize) -> Result<()> {
+    let path = layout.runs().join(format!("{run}.json"));
+    document::write(&path, report)?;
     prune(&layout.runs(), &path, KEPT)
 }
 

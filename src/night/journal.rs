@@ -3,13 +3,13 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::document::{self, SCHEMA};
-use super::layout::Layout;
-use super::report::{RunReport, worse};
 use crate::error::Result;
 use crate::id::RunId;
 use crate::plan::night::Phase;
 use crate::rebuild::report::RebuildReport;
+use crate::record::document::{self, SCHEMA};
+use crate::record::layout::Layout;
+use crate::record::report::{RunReport, worse};
 use crate::sys::files;
 
 /// A night that has begun and not ended.

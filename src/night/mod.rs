@@ -4,23 +4,26 @@
 //! that its journal names. A switch may also replace this very binary. Then the new one carries on, in this process: it
 //! takes over the lock, and reads the rest in the journal.
 
+pub mod journal;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Context;
-use super::events::Events;
-use super::schedule::{all_busy, run_locked};
 use crate::config::model::{Config, Rebuild};
+use crate::engine::Context;
+use crate::engine::events::Events;
+use crate::engine::schedule::{all_busy, run_locked};
 use crate::error::{Error, Kind, Result};
-use crate::plan::night::{self, Phase};
+use crate::plan::night::{Phase, is_carried_on};
 use crate::plan::order::Selection;
 use crate::rebuild::report::{Outcome, RebuildReport};
 use crate::rebuild::{self, Patience, Turn};
-use crate::record::night::{self as journal, NightReport, Unfinished};
 use crate::sys::lock::{self, Lock};
 use crate::sys::process::Program;
 use crate::sys::signals::{self, asked_to_end};
 use crate::sys::{clock, env, files, proc, successor};
+
+use journal::{NightReport, Unfinished};
 
 /// The unit in which a night goes on that had to leave its own.
 const CONTINUED: &str = "warmkeep-nightly-continued.service";
@@ -91,7 +94,7 @@ impl<'a> Night<'a> {
     fn begin(mut ctx: Context<'a>, lock: Lock) -> Result<Self> {
         let now = clock::now();
         let unfinished = journal::read(&ctx.layout)?
-            .filter(|night| night::is_carried_on(night.started_at, now, ctx.config.nightly.deadline));
+            .filter(|night| is_carried_on(night.started_at, now, ctx.config.nightly.deadline));
         let state = unfinished.unwrap_or_else(|| Unfinished::new(ctx.run.clone(), now));
         ctx.run = state.run.clone();
         Ok(Self { ctx, lock, state })
