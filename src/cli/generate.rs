@@ -11,7 +11,7 @@ use super::{FAILED, Session, output};
 use crate::error::{Error, Result};
 use crate::sys::publish::Folder;
 use crate::sys::{env, files, hash};
-use crate::units::files::{Change, Found};
+use crate::units::files::{Change, File, Found};
 use crate::units::{self, Settings};
 
 /// The largest file that is compared, in bytes.
@@ -65,11 +65,8 @@ impl Format {
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
     let settings = settings(session, options)?;
-    let wanted = units::files::of(&units::of(&config, &settings), options.format.resolved());
-    let wanted = wanted
-        .iter()
-        .map(|file| (file.name.clone(), file.text(&hash::short(file.spec.as_bytes(), 32))))
-        .collect();
+    let digest = |text: &str| hash::short(text.as_bytes(), 32);
+    let wanted = units::files::of(&units::of(&config, &settings), options.format.resolved(), digest);
     if options.check {
         let changes = changes(options, wanted)?;
         return show_drift(session, options, &changes);
@@ -95,7 +92,7 @@ fn settings(session: &Session, options: &Options) -> Result<Settings> {
     Settings::new(&program, &config)
 }
 
-fn changes(options: &Options, wanted: Vec<(String, String)>) -> Result<Vec<Change>> {
+fn changes(options: &Options, wanted: Vec<File>) -> Result<Vec<Change>> {
     let found = found(&options.out, options.format.resolved())?;
     units::files::changes(wanted, found).map_err(|foreign| {
         let shown: Vec<&str> = foreign.iter().take(5).map(String::as_str).collect();
@@ -130,12 +127,12 @@ fn look(path: &Path) -> Result<Found> {
 }
 
 fn carry_out(folder: &Folder, out: &Path, changes: &[Change]) -> Result<()> {
-    let changed = changes.iter().filter(|change| change.is_one());
-    let written: Vec<(&str, &str)> =
-        changed.filter_map(|change| Some((change.name.as_str(), change.after.as_deref()?))).collect();
-    folder.write(&written)?;
-    let stale = changes.iter().filter(|change| change.after.is_none());
-    stale.map(|change| files::remove_file(&out.join(&change.name))).collect()
+    let wanted = changes.iter().filter(|change| change.is_one());
+    let wanted: Vec<(&str, &str)> =
+        wanted.filter_map(|change| Some((change.name.as_str(), change.after.as_deref()?))).collect();
+    folder.write(&wanted)?;
+    let mut stale = changes.iter().filter(|change| change.after.is_none());
+    stale.try_for_each(|change| files::remove_file(&out.join(&change.name)))
 }
 
 fn show_done(session: &Session, options: &Options, changes: &[Change]) -> Result<u8> {
@@ -146,7 +143,7 @@ fn show_done(session: &Session, options: &Options, changes: &[Change]) -> Result
     };
     if session.global.json {
         let files = changes.iter().map(|change| json!({ "name": change.name, "state": state(change) }));
-        output::json(&document(options, files.collect()))?;
+        output::json(&document(options, &files.collect::<Vec<_>>()))?;
         return Ok(0);
     }
     let count = |word: &str| changes.iter().filter(|change| state(change) == word).count();
@@ -159,7 +156,7 @@ fn show_done(session: &Session, options: &Options, changes: &[Change]) -> Result
 fn show_drift(session: &Session, options: &Options, changes: &[Change]) -> Result<u8> {
     let drifted = changes.iter().filter(|change| change.is_one()).count();
     if session.global.json {
-        output::json(&document(options, changes.iter().map(drift).collect()))?;
+        output::json(&document(options, &changes.iter().map(drift).collect::<Vec<_>>()))?;
     } else {
         for change in changes.iter().filter(|change| change.is_one()) {
             output::line(&coloured(&difference(change)))?;
@@ -175,7 +172,7 @@ fn show_drift(session: &Session, options: &Options, changes: &[Change]) -> Resul
     Ok(if drifted == 0 { 0 } else { FAILED })
 }
 
-fn document(options: &Options, files: Vec<Value>) -> Value {
+fn document(options: &Options, files: &[Value]) -> Value {
     let (format, out) = (options.format.word(), options.out.display().to_string());
     json!({ "schema": 1, "format": format, "out": out, "check": options.check, "files": files })
 }

@@ -42,7 +42,9 @@ impl Folder {
         let written = written.and_then(|()| files::sync_filesystem(&self.path));
         if let Err(e) = written {
             // The error that matters is the first one; what is left over is taken over by the next run.
-            all.iter().for_each(|(name, _)| drop(fs::remove_file(self.aside(name))));
+            for (name, _) in all {
+                let _ = fs::remove_file(self.aside(name));
+            }
             return Err(e);
         }
         all.iter().try_for_each(|(name, _)| files::rename(&self.aside(name), &self.path.join(name)))?;

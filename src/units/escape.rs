@@ -2,7 +2,7 @@
 //!
 //! A line ends at its newline, and a `\` before that joins the next one to it; everywhere here, `%` begins a specifier
 //! and is written `%%`. Beyond that, each directive is read in its own way; what is said here was tried on systemd 252 and 257
-//! (tests/live_unit_values.rs).
+//! (`tests/live_unit_values.rs`).
 //!
 //! | directive | quotes | `\` |
 //! |---|---|---|
@@ -92,11 +92,11 @@ pub(super) fn raw(path: &Path) -> String {
     specifiers(&tidy.to_string_lossy())
 }
 
-/// Whether a path can be written where systemd reads it as it stands.
-pub(super) fn names_credential(path: &Path) -> bool {
-    let tidy: PathBuf = path.components().collect();
-    let text = tidy.to_string_lossy();
-    !text.contains(['\n', '\r']) && !text.ends_with(|c: char| c.is_whitespace() || c == '\\')
+/// The path of a file, where it can be written as it stands.
+pub(super) fn file(path: &Path) -> Option<String> {
+    let text = raw(path);
+    let ends_well = !text.ends_with(|c: char| c.is_whitespace() || c == '\\');
+    (ends_well && !text.contains(['\n', '\r'])).then_some(text)
 }
 
 /// A folder in a glob: none of its own characters is a wildcard.
@@ -147,8 +147,10 @@ mod tests {
     #[test]
     fn for_a_folder_with_a_line_break_the_one_around_it_stands() {
         assert_eq!(folders(&["/srv/a\nb/c".into()]), "/srv");
-        assert!(!names_credential(Path::new("/srv/a\nb")));
-        assert!(!names_credential(Path::new("/srv/a ")));
+        assert_eq!(
+            ["/srv/a\nb", "/srv/a ", "/srv/%"].map(|path| file(Path::new(path))),
+            [None, None, Some("/srv/%%".into())]
+        );
     }
 
     #[test]

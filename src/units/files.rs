@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::model::Group;
+use super::model::{Group, Unit};
 use super::{nix, text};
 
 /// How the first line of each file begins; what has no such line is not ours.
@@ -22,11 +22,12 @@ pub enum Format {
 pub struct File {
     /// Its name.
     pub name: String,
-    /// The units in it as text, in either format: what its digest is of.
-    pub spec: String,
-    /// What it holds below its header.
-    body: String,
+    /// What it holds, the header included.
+    pub text: String,
 }
+
+/// Digests a text; the same text always has the same digest.
+pub type Digest = fn(&str) -> String;
 
 impl Format {
     /// Whether a file of this name could be one that was written in this format once.
@@ -43,40 +44,43 @@ impl Format {
 /// The module that imports all others. No group has this name: theirs begin with `warmkeep-`.
 const DEFAULT: &str = "default.nix";
 
-/// All files of some groups.
-pub fn of(groups: &[Group], format: Format) -> Vec<File> {
+/// All files of some groups. The header of each has the digest of its spec: of the text of the units in it, which is the
+/// same in both formats.
+pub fn of(groups: &[Group], format: Format, digest: Digest) -> Vec<File> {
     match format {
-        Format::Systemd => groups.iter().flat_map(|group| &group.units).map(unit).collect(),
-        Format::Nixos => modules(groups),
+        Format::Systemd => {
+            groups.iter().flat_map(|group| &group.units).map(|unit| plain(unit, digest)).collect()
+        }
+        Format::Nixos => modules(groups, digest),
     }
 }
 
-fn unit(unit: &super::Unit) -> File {
+fn plain(unit: &Unit, digest: Digest) -> File {
     let text = text::render(unit);
-    File { name: unit.file_name(), spec: text.clone(), body: format!("\n{text}") }
+    File { name: unit.file_name(), text: headed(&digest(&text), &["\n", &text].concat()) }
 }
 
-fn modules(groups: &[Group]) -> Vec<File> {
-    let mut files: Vec<File> = groups.iter().map(module).collect();
-    let body = nix::imports(files.iter().map(|file| file.name.as_str()));
-    let spec = files.iter().map(|file| file.spec.as_str()).collect();
-    files.push(File { name: DEFAULT.to_owned(), spec, body });
+/// One module each, and one that imports them all; the spec of that is theirs.
+fn modules(groups: &[Group], digest: Digest) -> Vec<File> {
+    let specs: Vec<String> = groups.iter().map(|group| digest(&spec(group))).collect();
+    let module = |(group, spec): (&Group, &String)| File {
+        name: format!("{}.nix", group.name),
+        text: headed(spec, &nix::module(group)),
+    };
+    let mut files: Vec<File> = groups.iter().zip(&specs).map(module).collect();
+    let imports = nix::imports(files.iter().map(|file| file.name.as_str()));
+    files.push(File { name: DEFAULT.to_owned(), text: headed(&digest(&specs.concat()), &imports) });
     files
 }
 
-fn module(group: &Group) -> File {
-    let spec = group.units.iter().map(text::render).collect::<Vec<_>>().join("\n");
-    File { name: format!("{}.nix", group.name), spec, body: nix::module(group) }
+fn spec(group: &Group) -> String {
+    let units: Vec<String> = group.units.iter().map(text::render).collect();
+    units.join("\n")
 }
 
-impl File {
-    /// The whole text of the file, with the digest of its spec.
-    pub fn text(&self, digest: &str) -> String {
-        let body = &self.body;
-        format!(
-            "{MARK} from its configuration; `warmkeep generate` writes it anew.\n# spec: sha256:{digest}\n{body}"
-        )
-    }
+fn headed(digest: &str, body: &str) -> String {
+    let first = [MARK, " from its configuration; `warmkeep generate` writes it anew.\n# spec: sha256:"];
+    [first[0], first[1], digest, "\n", body].concat()
 }
 
 /// What is in the folder under a name.
@@ -115,13 +119,10 @@ impl Change {
 
 /// What leads from the files that are there to the wanted ones, by name. The error is the names that something foreign
 /// has.
-pub fn changes(
-    wanted: Vec<(String, String)>,
-    mut found: BTreeMap<String, Found>,
-) -> Result<Vec<Change>, Vec<String>> {
+pub fn changes(wanted: Vec<File>, mut found: BTreeMap<String, Found>) -> Result<Vec<Change>, Vec<String>> {
     let mut foreign = Vec::new();
     let mut changes = Vec::new();
-    for (name, text) in wanted {
+    for File { name, text } in wanted {
         let before = match found.remove(&name) {
             Some(Found::Foreign) => {
                 foreign.push(name);
@@ -152,7 +153,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_changed_or_stale_is_a_change_and_what_is_foreign_stays() {
-        let wanted = ["a", "b", "c"].map(|name| (name.to_owned(), ours("new"))).to_vec();
+        let wanted = ["a", "b", "c"].map(|name| File { name: name.to_owned(), text: ours("new") }).to_vec();
         let found = [("b", ours("old")), ("c", ours("new")), ("d", ours("gone")), ("e", "x".to_owned())];
         let found = found.into_iter().map(|(name, text)| (name.to_owned(), Found::new(text))).collect();
         let changes = changes(wanted, found).unwrap();
@@ -173,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_is_foreign_and_in_the_way_is_named() {
-        let wanted = vec![("a".to_owned(), ours(""))];
+        let wanted = vec![File { name: "a".to_owned(), text: ours("") }];
         let found = BTreeMap::from([("a".to_owned(), Found::new("mine".to_owned()))]);
         assert_eq!(changes(wanted, found), Err(vec!["a".to_owned()]));
     }

@@ -30,6 +30,7 @@ pub use model::{Directive, Group, Kind, Lines, OnSwitch, Programs, Unit, Value};
 pub use settings::Settings;
 
 use crate::config::model::{Config, Driver};
+use crate::credential;
 
 /// The name of an app that stands in for the nightly run's unit.
 pub const NIGHTLY: &str = "nightly";
@@ -70,15 +71,15 @@ fn needs<'a>(drivers: impl IntoIterator<Item = &'a Driver>) -> Vec<String> {
 /// The credentials for these files. systemd reads them before the unit starts; where one is not there, a blank one
 /// takes its place, so that a lost password does not keep the unit from starting.
 fn credentials<'a>(files: impl IntoIterator<Item = &'a Path>) -> Vec<Directive> {
-    let files: Vec<&Path> = files.into_iter().filter(|path| escape::names_credential(path)).collect();
-    if files.is_empty() {
+    let named = files.into_iter().filter_map(|path| Some((credential::id(path), escape::file(path)?)));
+    let (load, blank): (Vec<String>, Vec<String>) =
+        named.map(|(id, file)| (format!("{id}:{file}"), format!("{id}:\\n"))).unzip();
+    if load.is_empty() {
         return Vec::new();
     }
-    let load = files.iter().map(|path| format!("{}:{}", crate::credential::id(path), escape::raw(path)));
-    let blank = files.iter().map(|path| format!("{}:\\n", crate::credential::id(path)));
     vec![
-        Directive::new("LoadCredential", Value::List(load.collect())),
-        Directive::new("SetCredential", Value::List(blank.collect())),
+        Directive::new("LoadCredential", Value::List(load)),
+        Directive::new("SetCredential", Value::List(blank)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! What a unit is, before anybody writes it down.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -112,11 +113,11 @@ pub enum Value {
 
 /// A value as systemd reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lines {
+pub enum Lines<'a> {
     /// Of a directive that stands once.
-    One(String),
+    One(Cow<'a, str>),
     /// Of a directive that may stand several times.
-    Many(Vec<String>),
+    Many(&'a [String]),
 }
 
 impl Kind {
@@ -173,18 +174,19 @@ impl Directive {
 
 impl Value {
     /// The value as systemd reads it: what stands after the `=` in a unit file, and in NixOS's options.
-    pub fn lines(&self) -> Lines {
+    pub fn lines(&self) -> Lines<'_> {
         Lines::One(match self {
-            Self::Words(words) => (*words).to_owned(),
-            Self::Flag(flag) => flag.to_string(),
-            Self::Number(number) => number.to_string(),
-            Self::Span(span) => span.map_or_else(|| "infinity".to_owned(), span::written),
-            Self::Calendar(expression) => escape::text(expression),
-            Self::Command(argv) => escape::command(argv),
-            Self::Mounts(paths) => escape::folders(paths),
-            Self::Writable(path) => format!("-{}", escape::folder(path)),
-            Self::Glob(folder, suffix) => format!("{}/*{suffix}", escape::glob(folder)),
-            Self::List(lines) => return Lines::Many(lines.clone()),
+            Self::Words(words) => (*words).into(),
+            Self::Flag(flag) => flag.to_string().into(),
+            Self::Number(number) => number.to_string().into(),
+            Self::Span(None) => "infinity".into(),
+            Self::Span(Some(span)) => span::written(*span).into(),
+            Self::Calendar(expression) => escape::text(expression).into(),
+            Self::Command(argv) => escape::command(argv).into(),
+            Self::Mounts(paths) => escape::folders(paths).into(),
+            Self::Writable(path) => format!("-{}", escape::folder(path)).into(),
+            Self::Glob(folder, suffix) => format!("{}/*{suffix}", escape::glob(folder)).into(),
+            Self::List(lines) => return Lines::Many(lines),
         })
     }
 }

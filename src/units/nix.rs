@@ -49,7 +49,7 @@ fn option(unit: &Unit) -> Binding {
 }
 
 fn options(unit: &Unit) -> Vec<Binding> {
-    let mut all = vec![Binding::new("description", Expr::text(&escape::text(&unit.description)))];
+    let mut all = vec![Binding::new("description", Expr::Text(escape::text(&unit.description)))];
     for (name, units) in [
         ("wants", &unit.wants),
         ("after", &unit.after),
@@ -87,8 +87,8 @@ fn directive(directive: &Directive) -> Binding {
     let value = match (&directive.value, directive.value.lines()) {
         (Value::Flag(flag), _) => Expr::Flag(*flag),
         (Value::Number(number), _) => Expr::Number(*number),
-        (_, Lines::One(line)) => Expr::text(&line),
-        (_, Lines::Many(lines)) => Expr::texts(&lines),
+        (_, Lines::One(line)) => Expr::Text(line.into_owned()),
+        (_, Lines::Many(lines)) => Expr::texts(lines),
     };
     Binding::new(directive.key, value)
 }
@@ -111,7 +111,7 @@ fn environment(unit: &Unit) -> Option<Binding> {
 }
 
 fn variables(all: &BTreeMap<String, String>) -> Vec<Binding> {
-    all.iter().map(|(name, value)| Binding::new(name, Expr::text(&escape::variable(value)))).collect()
+    all.iter().map(|(name, value)| Binding::new(name, Expr::Text(escape::variable(value)))).collect()
 }
 
 fn path(programs: Programs) -> Option<Binding> {

@@ -70,7 +70,7 @@ impl Resolver<'_> {
         });
         Nightly {
             busy: busy.collect(),
-            on_calendar: self.calendar(nightly.on_calendar, &at.key("onCalendar")),
+            on_calendar: self.calendar(&nightly.on_calendar, &at.key("onCalendar")),
             randomized_delay: nightly.randomized_delay.0,
             deadline: self.some_time(nightly.deadline, &at.key("deadline")),
             busy_wait: nightly.busy_wait.0,
@@ -79,9 +79,9 @@ impl Resolver<'_> {
     }
 
     /// When the night begins, so that a timer can be set to it.
-    fn calendar(&mut self, text: String, at: &At<'_>) -> String {
-        let text = text.trim().to_owned();
-        if let Err(why) = calendar::check(&text) {
+    fn calendar(&mut self, text: &str, at: &At<'_>) -> String {
+        let text = text.trim();
+        if let Err(why) = calendar::check(text) {
             let problem = Problem::new(format!("systemd would not take this for a time: {}", cut(&why)))
                 .expected("a calendar expression such as \"03:00\" or \"Mon..Fri 02:30\"");
             self.report.value(
@@ -89,7 +89,7 @@ impl Resolver<'_> {
                 problem.remedy("`man systemd.time` describes them; `systemd-analyze calendar` reads one."),
             );
         }
-        text
+        text.to_owned()
     }
 
     fn rebuild(&mut self, rebuild: wire::Rebuild, at: &At<'_>) -> Rebuild {

@@ -74,37 +74,42 @@ impl Expr {
                 let lines = bindings.iter().map(|binding| move |out: &mut String, at| binding.write(out, at));
                 enclosed(out, indent, ['{', '}'], lines);
             }
-            Self::List(items) => self.write_list(out, indent, items),
+            Self::List(items) => write_list(out, indent, items),
             Self::Update(sets) => write_update(out, indent + 2, sets),
-            simple => *out += &simple.in_one_line(),
+            Self::Text(text) => write_string(out, text),
+            Self::Flag(flag) => *out += if *flag { "true" } else { "false" },
+            Self::Number(number) => *out += &number.to_string(),
+            Self::Path(path) => *out += path,
+            Self::Code(code) => *out += code,
         }
     }
+}
 
-    fn in_one_line(&self) -> String {
-        match self {
-            Self::Text(text) => string(text),
-            Self::Flag(flag) => flag.to_string(),
-            Self::Number(number) => number.to_string(),
-            Self::Path(path) => path.clone(),
-            Self::Code(code) => (*code).to_owned(),
-            Self::List(_) | Self::Set(_) | Self::Update(_) => self.written(),
+/// nixfmt gives each item of a list its line, unless there is only one and it fits.
+fn write_list(out: &mut String, indent: usize, items: &[Expr]) {
+    match items {
+        [] => *out += "[ ]",
+        [only] if in_line(out, only) => {}
+        items => {
+            let lines = items.iter().map(|item| move |out: &mut String, at| item.write(out, at));
+            enclosed(out, indent, ['[', ']'], lines);
         }
     }
+}
 
-    /// nixfmt gives each item of a list its line, unless there is only one and it fits.
-    fn write_list(&self, out: &mut String, indent: usize, items: &[Self]) {
-        let used = out.chars().rev().take_while(|c| *c != '\n').count();
-        match items {
-            [] => *out += "[ ]",
-            [only] if used + only.in_one_line().chars().count() + "[  ];".len() <= WIDTH => {
-                *out += &format!("[ {} ]", only.in_one_line());
-            }
-            items => {
-                let lines = items.iter().map(|item| move |out: &mut String, at| item.write(out, at));
-                enclosed(out, indent, ['[', ']'], lines);
-            }
-        }
+/// Writes a list of one in its line, if it fits; nothing if not.
+fn in_line(out: &mut String, only: &Expr) -> bool {
+    let before = out.len();
+    let line = out.rfind('\n').map_or(0, |at| at + 1);
+    *out += "[ ";
+    only.write(out, 0);
+    *out += " ]";
+    // The semicolon is on the line as well.
+    let fits = out[line..].chars().count() < WIDTH;
+    if !fits {
+        out.truncate(before);
     }
+    fits
 }
 
 impl Binding {
@@ -160,23 +165,33 @@ fn attribute(name: &str) -> String {
     if starts && fits && !KEYWORDS.contains(&name) { name.to_owned() } else { string(name) }
 }
 
-/// A string in quotes. A carriage return that is not escaped would be read as a new line.
+/// A string in quotes.
 fn string(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    let mut rest = text.chars().peekable();
-    while let Some(c) = rest.next() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out += "\\n",
-            '\r' => out += "\\r",
-            '\t' => out += "\\t",
-            '$' if rest.peek() == Some(&'{') => out += "\\$",
-            c => out.push(c),
-        }
-    }
-    out.push('"');
+    let mut out = String::new();
+    write_string(&mut out, text);
     out
+}
+
+/// Writes a string in quotes. A carriage return that is not escaped would be read as a new line.
+fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\\', '\n', '\r', '\t', '$']) {
+        let (plain, special) = rest.split_at(at);
+        *out += plain;
+        *out += match special.as_bytes() {
+            [b'"', ..] => "\\\"",
+            [b'\\', ..] => "\\\\",
+            [b'\n', ..] => "\\n",
+            [b'\r', ..] => "\\r",
+            [b'\t', ..] => "\\t",
+            [_, b'{', ..] => "\\$",
+            _ => "$",
+        };
+        rest = &special[1..];
+    }
+    *out += rest;
+    out.push('"');
 }
 
 #[cfg(test)]
