@@ -1,22 +1,13 @@
 //! systemd, asked through its own programs: which units have failed, and units that exist only while they run.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
-use super::files;
 use super::process::Program;
 use crate::error::{Error, Result};
 
-/// There while systemd is the first process (`sd_booted(3)`).
-const BOOTED: &str = "/run/systemd/system";
 /// How long systemd may take to answer.
 const ANSWER: Duration = Duration::from_secs(60);
-
-/// Whether systemd is the first process.
-pub fn is_running() -> bool {
-    files::exists(Path::new(BOOTED))
-}
 
 /// The units that have failed, and services that wait to be restarted because they failed.
 pub fn failed_units() -> Result<BTreeSet<String>> {
