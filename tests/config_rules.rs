@@ -343,7 +343,7 @@ fn what_becomes_an_option_or_a_line_of_a_unit_is_refused() {
         "versions.source.git.url",
         "begin with `-`",
     );
-    one(&with("/nightly/onCalendar", json!("03:00\nX=y")), "nightly.onCalendar", "control character");
+    one(&with("/nightly/onCalendar", json!("03:00\nX=y")), "nightly.onCalendar", "would not take");
     one(&with("/nightly/rebuild", json!({ "flake": "--impure" })), "nightly.rebuild.flake", "begin with `-`");
     in_app("/driver/process/command", json!(["a\0b"]), "driver.process.command[0]", "NUL");
 }
