@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::proc;
 use super::process::Program;
 use crate::error::{Error, Result};
 
@@ -41,6 +42,16 @@ fn ended_badly(text: &str) -> Vec<String> {
         value("Id").filter(|_| value("ExecMainStatus").is_some_and(|code| code != "0")).map(str::to_owned)
     };
     text.split("\n\n").filter_map(badly).collect()
+}
+
+/// Whether the host is on its way down. systemd then stops what it can, and starts nothing any more.
+pub fn is_going_down() -> bool {
+    if !proc::init_is_systemd() {
+        return false;
+    }
+    // It says so by a word and by an exit code that other words have as well.
+    let asked = Program::new(["systemctl", "is-system-running"]).env("LC_ALL", "C").timeout(ANSWER).run();
+    asked.is_ok_and(|output| output.stdout.trim_ascii() == b"stopping")
 }
 
 /// What systemd knows of a unit that it has loaded.
