@@ -51,7 +51,7 @@ fn with_password(file: &str) -> Json {
 fn an_app_starts_behind_what_it_leans_on() {
     let compose = json!({ "compose": { "files": ["/srv/c.yml"] } });
     let all = units(
-        json!({ "apps": { "a": app(&json!({ "driver": compose, "after": ["b"] })), "b": app(&json!({})) } }),
+        &json!({ "apps": { "a": app(&json!({ "driver": compose, "after": ["b"] })), "b": app(&json!({})) } }),
     );
     let a = &all["warmkeep-a.service"];
     assert_eq!(lines(a, "After"), ["docker.service network-online.target warmkeep-b.service"]);
