@@ -64,7 +64,8 @@ impl Site {
     /// All files in one text.
     fn whole(&self) -> String {
         let files = self.files();
-        files.iter().map(|(name, text)| format!("==> {name} <==\n{text}\n")).collect()
+        let shown = files.iter().map(|(name, text)| format!("==> {name} <==\n{text}\n"));
+        shown.collect::<Vec<_>>().concat()
     }
 }
 

@@ -25,6 +25,9 @@ use warmkeep::units::{Directive, Kind, Unit, Value, text};
 
 const UNITS: &str = "/etc/systemd/system";
 
+/// So many units with hostile words and variables are tried in one machine.
+const TRIED: usize = 100;
+
 /// Some values of a strategy.
 fn some<T: std::fmt::Debug>(count: usize, strategy: &impl Strategy<Value = T>) -> Vec<T> {
     let mut runner = TestRunner::default();
@@ -60,15 +63,14 @@ fn words_of(machine: &Machine, file: &str) -> Vec<String> {
 #[test]
 fn a_program_receives_each_word_and_each_variable_as_it_went_in() {
     let Some(machine) = Machine::boot("live_unit_values") else { return };
-    const UNITS_TRIED: usize = 100;
     let variables = prop::collection::btree_map("[A-Z][A-Z0-9_]{3,8}", hostile::text(), 1..6);
-    let all = some(UNITS_TRIED, &(prop::collection::vec(hostile::text(), 1..8), variables));
+    let all = some(TRIED, &(prop::collection::vec(hostile::text(), 1..8), variables));
     machine.sh("mkdir -p /var/lib/got");
     for (number, (words, variables)) in all.iter().enumerate() {
         let text = text::render(&receiver(number, words, variables));
         machine.write_on_host(&format!("{UNITS}/receiver-{number}.service"), &text);
     }
-    machine.sh(&format!("systemctl daemon-reload; systemctl start receiver-{{0..{}}}", UNITS_TRIED - 1));
+    machine.sh(&format!("systemctl daemon-reload; systemctl start receiver-{{0..{}}}", TRIED - 1));
     for (number, (words, variables)) in all.iter().enumerate() {
         let argv = words_of(&machine, &format!("/var/lib/got/{number}.argv"));
         assert_eq!(&argv[5..], words);

@@ -66,7 +66,7 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
     let settings = settings(session, options)?;
     let digest = |text: &str| hash::short(text.as_bytes(), 32);
-    let wanted = units::files::of(&units::of(&config, &settings), options.format.resolved(), digest);
+    let wanted = units::files::of(units::of(&config, &settings), options.format.resolved(), digest);
     if options.check {
         let changes = changes(options, wanted)?;
         return show_drift(session, options, &changes);

@@ -15,15 +15,21 @@ use std::path::{Path, PathBuf};
 
 /// A command: each word exactly as the program is to receive it. In all but the program's path `$` would begin a variable.
 pub(super) fn command(argv: &[String]) -> String {
-    let Some((program, arguments)) = argv.split_first() else { return String::new() };
-    let arguments = arguments.iter().map(|word| quoted(&word.replace('$', "$$")));
-    let words: Vec<String> = std::iter::once(quoted(program)).chain(arguments).collect();
-    words.join(" ")
+    let mut out = String::new();
+    for (at, word) in argv.iter().enumerate() {
+        if at > 0 {
+            out.push(' ');
+        }
+        write_word(&mut out, word, if at > 0 { "$$" } else { "$" });
+    }
+    out
 }
 
 /// A variable and its value, as one word.
 pub(super) fn assignment(name: &str, value: &str) -> String {
-    quoted(&format!("{name}={value}"))
+    let mut out = String::new();
+    write_word(&mut out, &[name, "=", value].concat(), "$");
+    out
 }
 
 /// The value of a variable for NixOS, which puts it in quotes itself.
@@ -31,32 +37,31 @@ pub(super) fn variable(value: &str) -> String {
     specifiers(value)
 }
 
-/// A word whose quotes and C escapes systemd takes off.
-fn quoted(word: &str) -> String {
-    let escaped = escaped(&specifiers(word));
-    if is_plain(word) { escaped } else { format!("\"{escaped}\"") }
+/// Writes a word whose quotes and C escapes systemd takes off, with this in the place of a `$`.
+fn write_word(out: &mut String, word: &str, dollar: &str) {
+    let quote = if is_plain(word) { "" } else { "\"" };
+    *out += quote;
+    for c in word.chars() {
+        // Writing into a string cannot fail.
+        let _ = match c {
+            '%' => out.write_str("%%"),
+            '$' => out.write_str(dollar),
+            '"' | '\\' => write!(out, "\\{c}"),
+            '\n' => out.write_str("\\n"),
+            '\r' => out.write_str("\\r"),
+            '\t' => out.write_str("\\t"),
+            c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)),
+            c => out.write_char(c),
+        };
+    }
+    *out += quote;
 }
 
 /// What needs no quotes. A lone `;` would separate commands, and `@`, `-`, `:`, `+` and `!` mean something before a program;
 /// those stand before no path.
 fn is_plain(word: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "%$_./:=@,+-".contains(c);
-    !word.is_empty() && word.chars().all(plain)
-}
-
-fn escaped(word: &str) -> String {
-    word.chars().fold(String::with_capacity(word.len()), |mut out, c| {
-        // Writing into a string cannot fail.
-        let _ = match c {
-            '"' | '\\' => write!(out, "\\{c}"),
-            '\n' => write!(out, "\\n"),
-            '\r' => write!(out, "\\r"),
-            '\t' => write!(out, "\\t"),
-            c if c.is_ascii_control() => write!(out, "\\x{:02x}", u32::from(c)),
-            c => out.write_char(c),
-        };
-        out
-    })
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"%$_./:=@,+-".contains(&byte);
+    !word.is_empty() && word.bytes().all(plain)
 }
 
 fn specifiers(text: &str) -> String {
@@ -76,8 +81,12 @@ pub(super) fn folders(paths: &[PathBuf]) -> String {
 
 /// A folder in a list. A line break cannot be written: for a folder with one in its name, the one around it stands.
 pub(super) fn folder(path: &Path) -> String {
-    let path = raw(unbroken(path)).replace('\\', "\\\\").replace('"', "\\\"");
-    if path.chars().all(|c| !c.is_whitespace() && c != '\'') { path } else { format!("\"{path}\"") }
+    let path = raw(unbroken(path));
+    let mut special = path.chars().filter(|c| c.is_whitespace() || matches!(c, '\'' | '"' | '\\')).peekable();
+    if special.peek().is_none() {
+        return path;
+    }
+    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 /// The longest beginning of a path that has no line break in it.

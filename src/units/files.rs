@@ -46,11 +46,9 @@ const DEFAULT: &str = "default.nix";
 
 /// All files of some groups. The header of each has the digest of its spec: of the text of the units in it, which is the
 /// same in both formats.
-pub fn of(groups: &[Group], format: Format, digest: Digest) -> Vec<File> {
+pub fn of(groups: impl Iterator<Item = Group>, format: Format, digest: Digest) -> Vec<File> {
     match format {
-        Format::Systemd => {
-            groups.iter().flat_map(|group| &group.units).map(|unit| plain(unit, digest)).collect()
-        }
+        Format::Systemd => groups.flat_map(|group| group.units).map(|unit| plain(&unit, digest)).collect(),
         Format::Nixos => modules(groups, digest),
     }
 }
@@ -61,15 +59,16 @@ fn plain(unit: &Unit, digest: Digest) -> File {
 }
 
 /// One module each, and one that imports them all; the spec of that is theirs.
-fn modules(groups: &[Group], digest: Digest) -> Vec<File> {
-    let specs: Vec<String> = groups.iter().map(|group| digest(&spec(group))).collect();
-    let module = |(group, spec): (&Group, &String)| File {
-        name: format!("{}.nix", group.name),
-        text: headed(spec, &nix::module(group)),
+fn modules(groups: impl Iterator<Item = Group>, digest: Digest) -> Vec<File> {
+    let mut specs = String::new();
+    let module = |group: Group| {
+        let spec = digest(&spec(&group));
+        specs += &spec;
+        File { name: format!("{}.nix", group.name), text: headed(&spec, &nix::module(&group)) }
     };
-    let mut files: Vec<File> = groups.iter().zip(&specs).map(module).collect();
+    let mut files: Vec<File> = groups.map(module).collect();
     let imports = nix::imports(files.iter().map(|file| file.name.as_str()));
-    files.push(File { name: DEFAULT.to_owned(), text: headed(&digest(&specs.concat()), &imports) });
+    files.push(File { name: DEFAULT.to_owned(), text: headed(&digest(&specs), &imports) });
     files
 }
 

@@ -43,15 +43,14 @@ const DOCKER: &str = "docker.service";
 
 /// All units of a configuration: those of each app in the order of their names, those that tell people, where there is
 /// somebody to tell, and those of the night.
-pub fn of(config: &Config, settings: &Settings) -> Vec<Group> {
+pub fn of<'a>(config: &'a Config, settings: &'a Settings) -> impl Iterator<Item = Group> + 'a {
     let secrets = secrets::of_apps(&config.apps);
-    let apps = config.apps.values().map(|app| {
+    let apps = config.apps.values().map(move |app| {
         let files = secrets.get(app.name.as_str());
         app::group(app, files.into_iter().flatten().copied(), config, settings)
     });
     let alerts = (!config.alerts.sinks.is_empty()).then(|| alerts::group(config, settings));
-    let nightly = nightly::group(config, settings);
-    apps.chain(alerts).chain([nightly]).collect()
+    apps.chain(alerts).chain([nightly::group(config, settings)])
 }
 
 /// What a unit's file is called before its suffix.

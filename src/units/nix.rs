@@ -39,7 +39,7 @@ pub fn imports<'a>(files: impl Iterator<Item = &'a str>) -> String {
     format!("{}\n", Expr::Set(vec![Binding::new("imports", Expr::List(files))]).written())
 }
 
-fn option(unit: &Unit) -> Binding {
+fn option(unit: &Unit) -> Binding<'_> {
     let kind = match unit.kind {
         Kind::Service => "services",
         Kind::Timer => "timers",
@@ -48,8 +48,8 @@ fn option(unit: &Unit) -> Binding {
     Binding::at(&["systemd", kind, &unit.name], Expr::Set(options(unit)))
 }
 
-fn options(unit: &Unit) -> Vec<Binding> {
-    let mut all = vec![Binding::new("description", Expr::Text(escape::text(&unit.description)))];
+fn options(unit: &Unit) -> Vec<Binding<'_>> {
+    let mut all = vec![Binding::new("description", Expr::Text(escape::text(&unit.description).into()))];
     for (name, units) in [
         ("wants", &unit.wants),
         ("after", &unit.after),
@@ -77,24 +77,24 @@ fn options(unit: &Unit) -> Vec<Binding> {
     all
 }
 
-fn section(name: &str, directives: impl Iterator<Item = Binding>) -> Option<Binding> {
-    let directives: Vec<Binding> = directives.collect();
+fn section<'a>(name: &'static str, directives: impl Iterator<Item = Binding<'a>>) -> Option<Binding<'a>> {
+    let directives: Vec<Binding<'a>> = directives.collect();
     (!directives.is_empty()).then(|| Binding::new(name, Expr::Set(directives)))
 }
 
 /// Flags and numbers as such, all else as systemd reads it.
-fn directive(directive: &Directive) -> Binding {
+fn directive(directive: &Directive) -> Binding<'_> {
     let value = match (&directive.value, directive.value.lines()) {
         (Value::Flag(flag), _) => Expr::Flag(*flag),
         (Value::Number(number), _) => Expr::Number(*number),
-        (_, Lines::One(line)) => Expr::Text(line.into_owned()),
+        (_, Lines::One(line)) => Expr::Text(line),
         (_, Lines::Many(lines)) => Expr::texts(lines),
     };
     Binding::new(directive.key, value)
 }
 
 /// NixOS puts quotes around each variable itself, but leaves specifiers in.
-fn environment(unit: &Unit) -> Option<Binding> {
+fn environment(unit: &Unit) -> Option<Binding<'_>> {
     let own = variables(&unit.environment);
     let value = match unit.programs {
         Programs::Rebuild => Expr::Update(vec![
@@ -110,17 +110,17 @@ fn environment(unit: &Unit) -> Option<Binding> {
     Some(Binding::new("environment", value))
 }
 
-fn variables(all: &BTreeMap<String, String>) -> Vec<Binding> {
-    all.iter().map(|(name, value)| Binding::new(name, Expr::Text(escape::variable(value)))).collect()
+fn variables(all: &BTreeMap<String, String>) -> Vec<Binding<'_>> {
+    all.iter().map(|(name, value)| Binding::new(name, Expr::Text(escape::variable(value).into()))).collect()
 }
 
-fn path(programs: Programs) -> Option<Binding> {
+fn path(programs: Programs) -> Option<Binding<'static>> {
     let packages: &[&'static str] = match programs {
         Programs::Few => return None,
         Programs::System => &[],
         Programs::Rebuild => &REBUILD,
     };
     let packages = packages.iter().map(|code| Expr::Code(code));
-    let all = packages.chain(SYSTEM.iter().map(|folder| Expr::text(folder)));
+    let all = packages.chain(SYSTEM.iter().map(|folder| Expr::Text((*folder).into())));
     Some(Binding::new("path", Expr::List(all.collect())))
 }

@@ -31,8 +31,8 @@ fn units(keys: &Json) -> std::collections::BTreeMap<String, String> {
     write_cache(&path, whole.to_string().as_bytes()).unwrap();
     let config = config::load(&path).unwrap_or_else(|invalid| panic!("{}", invalid.render(false)));
     let settings = Settings::new(Path::new("/bin/warmkeep"), Path::new("/etc/warmkeep")).unwrap();
-    let groups = of(&config, &settings);
-    groups.iter().flat_map(|group| &group.units).map(|unit| (unit.file_name(), text::render(unit))).collect()
+    let units = of(&config, &settings).flat_map(|group| group.units);
+    units.map(|unit| (unit.file_name(), text::render(&unit))).collect()
 }
 
 /// The lines of a directive.
@@ -50,9 +50,9 @@ fn with_password(file: &str) -> Json {
 #[test]
 fn an_app_starts_behind_what_it_leans_on() {
     let compose = json!({ "compose": { "files": ["/srv/c.yml"] } });
-    let all = units(&json!({
-        "apps": { "a": app(&json!({ "driver": compose, "after": ["b"] })), "b": app(&json!({})) }
-    }));
+    let all = units(
+        &json!({ "apps": { "a": app(&json!({ "driver": compose, "after": ["b"] })), "b": app(&json!({})) } }),
+    );
     let a = &all["warmkeep-a.service"];
     assert_eq!(lines(a, "After"), ["docker.service network-online.target warmkeep-b.service"]);
     assert_eq!(lines(a, "After"), lines(a, "Wants"));

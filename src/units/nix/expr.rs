@@ -1,5 +1,7 @@
 //! The little of Nix that modules need, written as nixfmt (the style of RFC 166) writes it.
 
+use std::borrow::Cow;
+
 /// nixfmt's line.
 const WIDTH: usize = 100;
 
@@ -8,9 +10,9 @@ const KEYWORDS: [&str; 10] = ["assert", "else", "if", "in", "inherit", "let", "o
 
 /// An expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Expr {
+pub(super) enum Expr<'a> {
     /// A string.
-    Text(String),
+    Text(Cow<'a, str>),
     /// `true` or `false`.
     Flag(bool),
     /// A whole number.
@@ -20,44 +22,39 @@ pub(super) enum Expr {
     /// Nix as it is.
     Code(&'static str),
     /// A list.
-    List(Vec<Expr>),
+    List(Vec<Expr<'a>>),
     /// An attribute set.
-    Set(Vec<Binding>),
+    Set(Vec<Binding<'a>>),
     /// Sets joined by `//`.
-    Update(Vec<Expr>),
+    Update(Vec<Expr<'a>>),
 }
 
 /// One line of an attribute set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Binding {
+pub(super) enum Binding<'a> {
     /// An attribute by its path, and its value.
-    Is(String, Expr),
+    Is(Cow<'a, str>, Expr<'a>),
     /// `inherit`, and what it inherits.
     Inherit(&'static str),
 }
 
-impl Binding {
+impl<'a> Binding<'a> {
     /// An attribute.
-    pub(super) fn new(name: &str, value: Expr) -> Self {
-        Self::at(&[name], value)
+    pub(super) fn new(name: &'a str, value: Expr<'a>) -> Self {
+        Self::Is(attribute(name), value)
     }
 
     /// An attribute in an attribute.
-    pub(super) fn at(path: &[&str], value: Expr) -> Self {
-        let names: Vec<String> = path.iter().map(|name| attribute(name)).collect();
-        Self::Is(names.join("."), value)
+    pub(super) fn at(path: &[&str], value: Expr<'a>) -> Self {
+        let names: Vec<Cow<'_, str>> = path.iter().map(|name| attribute(name)).collect();
+        Self::Is(names.join(".").into(), value)
     }
 }
 
-impl Expr {
-    /// A string.
-    pub(super) fn text(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-
+impl<'a> Expr<'a> {
     /// A list of strings.
-    pub(super) fn texts(texts: &[String]) -> Self {
-        Self::List(texts.iter().map(|text| Self::text(text)).collect())
+    pub(super) fn texts(texts: &'a [String]) -> Self {
+        Self::List(texts.iter().map(|text| Self::Text(text.into())).collect())
     }
 
     /// The expression as it stands at the beginning of a file.
@@ -86,7 +83,7 @@ impl Expr {
 }
 
 /// nixfmt gives each item of a list its line, unless there is only one and it fits.
-fn write_list(out: &mut String, indent: usize, items: &[Expr]) {
+fn write_list(out: &mut String, indent: usize, items: &[Expr<'_>]) {
     match items {
         [] => *out += "[ ]",
         [only] if in_line(out, only) => {}
@@ -98,7 +95,7 @@ fn write_list(out: &mut String, indent: usize, items: &[Expr]) {
 }
 
 /// Writes a list of one in its line, if it fits; nothing if not.
-fn in_line(out: &mut String, only: &Expr) -> bool {
+fn in_line(out: &mut String, only: &Expr<'_>) -> bool {
     let before = out.len();
     let line = out.rfind('\n').map_or(0, |at| at + 1);
     *out += "[ ";
@@ -112,7 +109,7 @@ fn in_line(out: &mut String, only: &Expr) -> bool {
     fits
 }
 
-impl Binding {
+impl Binding<'_> {
     fn write(&self, out: &mut String, indent: usize) {
         match self {
             Self::Is(name, value) => {
@@ -143,7 +140,7 @@ fn enclosed<W: FnOnce(&mut String, usize)>(
     out.push(close);
 }
 
-fn write_update(out: &mut String, indent: usize, sets: &[Expr]) {
+fn write_update(out: &mut String, indent: usize, sets: &[Expr<'_>]) {
     for (index, set) in sets.iter().enumerate() {
         new_line(out, indent);
         if index > 0 {
@@ -159,17 +156,15 @@ fn new_line(out: &mut String, indent: usize) {
 }
 
 /// A name of an attribute, in quotes where it needs them.
-fn attribute(name: &str) -> String {
+fn attribute(name: &str) -> Cow<'_, str> {
     let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '\''));
-    if starts && fits && !KEYWORDS.contains(&name) { name.to_owned() } else { string(name) }
-}
-
-/// A string in quotes.
-fn string(text: &str) -> String {
-    let mut out = String::new();
-    write_string(&mut out, text);
-    out
+    let fits = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-'".contains(&byte));
+    if starts && fits && !KEYWORDS.contains(&name) {
+        return name.into();
+    }
+    let mut quoted = String::new();
+    write_string(&mut quoted, name);
+    quoted.into()
 }
 
 /// Writes a string in quotes. A carriage return that is not escaped would be read as a new line.
@@ -200,7 +195,8 @@ mod tests {
 
     #[test]
     fn strings_are_escaped() {
-        let escaped = string("a\"b\\c${d}$${e}$f''\n\r\t%ü");
+        let mut escaped = String::new();
+        write_string(&mut escaped, "a\"b\\c${d}$${e}$f''\n\r\t%ü");
         assert_eq!(escaped, r#""a\"b\\c\${d}$\${e}$f''\n\r\t%ü""#);
     }
 
@@ -225,7 +221,7 @@ mod tests {
     #[test]
     fn only_a_list_of_one_stays_in_its_line_and_only_if_it_fits() {
         let of = |items: &[&str]| {
-            let items = items.iter().map(|item| Expr::text(item)).collect();
+            let items = items.iter().map(|item| Expr::Text((*item).into())).collect();
             Expr::Set(vec![Binding::new("a", Expr::List(items))]).written()
         };
         assert_eq!(of(&[]), "{\n  a = [ ];\n}");
