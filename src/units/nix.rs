@@ -25,10 +25,16 @@ const REBUILD: [Item<'_>; 9] = [
     SYSTEM[1],
 ];
 
+/// What most modules have room in, in bytes.
+const USUAL: usize = 4096;
+
 /// The module of one group.
 pub fn module(group: &Group) -> String {
     let needs_arguments = group.units.iter().any(|unit| unit.programs == Programs::Rebuild);
-    let mut out = if needs_arguments { "{ config, pkgs, ... }:\n".to_owned() } else { String::new() };
+    let mut out = String::with_capacity(USUAL);
+    if needs_arguments {
+        out += "{ config, pkgs, ... }:\n";
+    }
     Writer::set(&mut out, |module| group.units.iter().for_each(|unit| option(module, unit)));
     out
 }
