@@ -10,15 +10,17 @@ let
   appsWhere = holds: lib.attrNames (lib.filterAttrs (_: holds) apps);
   runBy = drivers: appsWhere (app: lib.any (driver: app.driver ? ${driver}) drivers);
 
-  inDocker = runBy [
-    "compose"
-    "swarm"
-    "abra"
-  ];
-  inSwarm = runBy [
-    "swarm"
-    "abra"
-  ];
+  # abra calls this host's own Docker `default`; any other server looks after itself.
+  byAbra = appsWhere (
+    app:
+    app.driver ? abra
+    && lib.elem (app.driver.abra.server or null) [
+      null
+      "default"
+    ]
+  );
+  inSwarm = runBy [ "swarm" ] ++ byAbra;
+  inDocker = runBy [ "compose" ] ++ inSwarm;
 
   reserved = [
     "alerts"
@@ -33,6 +35,8 @@ let
   );
 
   inStore = file: builtins.isPath file || lib.hasPrefix "${builtins.storeDir}/" file;
+  # What is neither is warmkeep's to refuse.
+  isFile = file: builtins.isPath file || lib.isString file;
 
   # The pinned version is written to the env file, by default beside the first compose file.
   unwritable = appsWhere (
@@ -54,7 +58,7 @@ let
       lib.concatLists (
         lib.mapAttrsToList (
           name: inner:
-          if isSecret name && inner != null then
+          if isSecret name && isFile inner then
             lib.optional (inStore inner) (lib.concatStringsSep "." (at ++ [ name ]))
           else
             exposed (at ++ [ name ]) inner

@@ -17,6 +17,8 @@ pub enum Kind {
     Busy,
     /// No space or no inodes are left on a device.
     DiskFull,
+    /// The host is shutting down, and has taken away what the work needed (exit 75).
+    CutShort,
 }
 
 /// An error with its cause and its remedy. It is printed once, at the top.
@@ -42,6 +44,11 @@ impl Error {
     /// Another process holds what is needed.
     pub fn busy(what: impl Into<String>) -> Self {
         Self { kind: Kind::Busy, ..Self::new(what) }
+    }
+
+    /// The host is shutting down: what failed says nothing.
+    pub fn cut_short(what: impl Into<String>) -> Self {
+        Self { kind: Kind::CutShort, ..Self::new(what) }
     }
 
     /// Adds the underlying cause. A full disk, however deep in the chain, stays known as one.

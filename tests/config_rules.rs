@@ -343,7 +343,20 @@ fn what_becomes_an_option_or_a_line_of_a_unit_is_refused() {
         "versions.source.git.url",
         "begin with `-`",
     );
-    one(&with("/nightly/onCalendar", json!("03:00\nX=y")), "nightly.onCalendar", "control character");
+    one(&with("/nightly/onCalendar", json!("03:00\nX=y")), "nightly.onCalendar", "would not take");
     one(&with("/nightly/rebuild", json!({ "flake": "--impure" })), "nightly.rebuild.flake", "begin with `-`");
     in_app("/driver/process/command", json!(["a\0b"]), "driver.process.command[0]", "NUL");
+}
+
+#[test]
+fn a_flake_is_one_that_nix_can_be_asked_for_and_has_time() {
+    for (flake, complaint) in
+        [("#host", "cannot be empty"), ("/f#a\"b", "host of this name"), ("/f#a^out", "host of this name")]
+    {
+        one(&with("/nightly/rebuild", json!({ "flake": flake })), "nightly.rebuild.flake", complaint);
+    }
+    for key in ["buildTimeout", "switchTimeout"] {
+        let rebuild = json!({ "flake": "/f#h", key: "0s" });
+        one(&with("/nightly/rebuild", rebuild), &format!("nightly.rebuild.{key}"), "cannot be 0");
+    }
 }

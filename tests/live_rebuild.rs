@@ -433,8 +433,9 @@ fn what_is_set_for_the_next_boot_or_only_tested_goes_its_own_way() {
 fn it_is_killed_before_and_after_every_record_and_always_comes_to_an_end() {
     let Some(site) = Site::new("live_rebuild", &System::new("1")) else { return };
     let mut version = 1;
-    for good in [true, false] {
-        for side in ["kill-before", "kill-after"] {
+    // One that fails passes all that one that works does, but for how it ends.
+    for (good, sides) in [(false, vec!["kill-before", "kill-after"]), (true, vec!["kill-after"])] {
+        for side in sides {
             for number in 1..20 {
                 version += 1;
                 let before = site.machine.current_system();

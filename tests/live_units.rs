@@ -281,6 +281,40 @@ fn a_night_that_is_killed_leaves_the_apps_up_and_the_next_one_finishes_its_work(
 }
 
 #[test]
+fn a_night_that_is_stopped_first_brings_the_app_that_it_has_touched_up() {
+    let Some(apps) = Apps::running(|_| ()) else { return };
+    apps.configure(waiting_upgrade);
+    apps.release(NOTES, "1.1.0", "");
+    apps.start_night();
+    apps.machine.sh("systemctl stop --no-block warmkeep-nightly.service; sleep 1");
+    assert_eq!(apps.machine.property("warmkeep-nightly.service", "ActiveState"), "deactivating");
+    apps.end_night();
+    assert_eq!(apps.serving(), ["1.0.0", "1.1.0"]);
+}
+
+/// The shutdown ends the apps at once: that the new version is down then is no fault of its own.
+#[test]
+fn a_shutdown_in_the_middle_of_an_upgrade_blames_nobody_and_the_boot_finishes_it() {
+    let Some(mut apps) = Apps::running(|_| ()) else { return };
+    apps.write_note("before the shutdown");
+    apps.configure(|config| {
+        let wait = "test -e /run/waits || { touch /run/waits; sleep 2; }";
+        config["apps"][NOTES]["hooks"] = json!({ "afterDeploy": ["sh", "-c", wait] });
+    });
+    apps.release(NOTES, "1.1.0", "");
+    apps.start_night();
+
+    apps.machine.reboot();
+
+    apps.assert_up(NOTES);
+    assert_eq!(apps.serving(), ["1.0.0", "1.1.0"]);
+    assert!(apps.notes().contains("before the shutdown"));
+    let alerts = apps.machine.warmkeep(&["alerts", "list", "--json"]).json();
+    let kinds: Vec<&Value> = alerts["alerts"].as_array().unwrap().iter().map(|alert| &alert["kind"]).collect();
+    assert_eq!(kinds, ["recovered"]);
+}
+
+#[test]
 fn docker_comes_before_an_app_that_lives_in_it() {
     let Some(mut apps) = Apps::boot() else { return };
     // Only the order is looked at: this docker takes a second to come up, and runs nothing.

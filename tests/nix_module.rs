@@ -374,6 +374,36 @@ fn a_secret_in_the_store_is_refused_wherever_it_is_written() {
 }
 
 #[test]
+fn a_key_that_only_has_the_name_of_a_secret_is_left_to_warmkeep() {
+    let host = host!("a_key_that_only_has_the_name_of_a_secret_is_left_to_warmkeep");
+    let refused = host.refused(&NOTES.replacen("notes", "bearerFile", 1));
+    assert!(refused.is_empty(), "{refused:#?}");
+    let number = "services.warmkeep.settings.apps.notes.health.checks.http.http.basicAuth = {
+        user = \"probe\"; passwordFile = 5; };";
+    let ran = host.build(&format!("{NOTES}{number}"));
+    assert!(ran.code != 0 && ran.stderr.contains("basicAuth.passwordFile: "), "{}", ran.stderr);
+}
+
+#[test]
+fn an_app_on_another_host_needs_no_docker_on_this_one() {
+    let host = host!("an_app_on_another_host_needs_no_docker_on_this_one");
+    let app = |server: &str| {
+        format!(
+            "services.warmkeep.settings.apps.wiki = {{
+                driver.abra = {{ domain = \"wiki.example.org\"; {server} }};
+                versions.source.recipe = {{ }};
+                health.checks.http.http.url = \"https://wiki.example.org/\";
+            }};"
+        )
+    };
+    let refused = host.refused(&app("server = \"other.example.org\";"));
+    assert!(refused.is_empty(), "{refused:#?}");
+    for here in ["", "server = null;", "server = \"default\";"] {
+        host.refuses(&app(here), "these apps run in it: wiki");
+    }
+}
+
+#[test]
 fn two_drivers_for_one_app_are_refused_by_their_type() {
     let host = host!("two_drivers_for_one_app_are_refused_by_their_type");
     let second = "services.warmkeep.settings.apps.notes.driver.compose.files = [ \"/srv/compose.yml\" ];";

@@ -17,8 +17,8 @@ use std::time::Duration;
 use common::{APP, Host, Ran, eventually};
 use serde_json::json;
 
-fn start(host: &Host) -> Child {
-    host.command(&["converge", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+fn start(host: &Host, verb: &str) -> Child {
+    host.command(&[verb, "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
 fn terminate(child: &Child) {
@@ -38,13 +38,23 @@ fn finish(child: Child) -> Ran {
 
 #[test]
 fn an_upgrade_that_has_touched_its_app_comes_to_its_end() {
+    comes_to_its_end("converge");
+}
+
+/// A night listens for signals, and so does the run in it: one signal is one all the same.
+#[test]
+fn an_upgrade_of_a_night_that_has_touched_its_app_comes_to_its_end() {
+    comes_to_its_end("nightly");
+}
+
+fn comes_to_its_end(verb: &str) {
     let host = Host::new();
     assert_eq!(host.converge().outcome(APP), "installed");
     host.release("1.1.0", "slow");
     let mut config = host.config();
     config["apps"][APP]["health"]["timeout"] = json!("20s");
     host.write_config(&config);
-    let running = start(&host);
+    let running = start(&host, verb);
     wait_for_step(&host, "gate");
     terminate(&running);
     let ran = finish(running);
@@ -64,7 +74,7 @@ fn an_upgrade_that_has_touched_nothing_is_given_up() {
     let before = host.processes();
     config["apps"][APP]["versions"]["source"] = json!({ "list": { "versions": ["1.0.0", "1.1.0"] } });
     host.write_config(&config);
-    let running = start(&host);
+    let running = start(&host, "converge");
     wait_for_step(&host, "prefetch");
     terminate(&running);
     let ran = finish(running);

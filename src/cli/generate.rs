@@ -73,6 +73,8 @@ pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     }
     let folder = Folder::take(&options.out)?;
     let changes = changes(options, wanted)?;
+    let format = options.format.resolved();
+    folder.tidy(|name| format.claims(name))?;
     carry_out(&folder, &options.out, &changes)?;
     show_done(session, options, &changes)
 }

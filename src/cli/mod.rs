@@ -202,7 +202,7 @@ fn run(cli: Cli) -> Result<u8> {
 fn code_of(error: &Error) -> u8 {
     match error.kind() {
         Kind::Usage => USAGE,
-        Kind::Busy => BUSY,
+        Kind::Busy | Kind::CutShort => BUSY,
         Kind::Failed | Kind::DiskFull => FAILED,
     }
 }
@@ -210,7 +210,7 @@ fn code_of(error: &Error) -> u8 {
 fn word_of(error: &Error) -> &'static str {
     match error.kind() {
         Kind::Usage => "usage",
-        Kind::Busy => "busy",
+        Kind::Busy | Kind::CutShort => "busy",
         Kind::Failed | Kind::DiskFull => "failed",
     }
 }

@@ -137,8 +137,8 @@ mod tests {
     const HASH: &str = "/nix/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-";
 
     fn closure(paths: &[(&str, u64)]) -> Closure {
-        let text: String = paths.iter().map(|(name, size)| format!("{HASH}{name}\t{size}\n")).collect();
-        Closure::parse(&text).unwrap()
+        let text: Vec<String> = paths.iter().map(|(name, size)| format!("{HASH}{name}\t{size}\n")).collect();
+        Closure::parse(&text.concat()).unwrap()
     }
 
     #[test]

@@ -64,6 +64,17 @@ pub(super) fn unfinished(progress: &Progress, cause: &str, remedy: Option<&str>)
     }
 }
 
+/// The report of a transaction that the host's shutdown cut short; nothing is judged.
+pub(super) fn cut_short(progress: &Progress, cause: String) -> AppReport {
+    let transaction = &progress.transaction;
+    AppReport {
+        from: transaction.from.clone(),
+        to: Some(transaction.to.clone()),
+        reason: Some(cause),
+        ..AppReport::new(&transaction.app, Outcome::Busy)
+    }
+}
+
 fn outcome(progress: &Progress) -> Outcome {
     match &progress.turned_back {
         None if progress.resumed => Outcome::Recovered,

@@ -16,6 +16,7 @@ use crate::record::state::AppState;
 use crate::sys::clock::Stopwatch;
 use crate::sys::files::{self, Room};
 use crate::sys::signals::asked_to_end;
+use crate::sys::systemd;
 
 /// Set aside for what must be written when the disk is full: state, alert, history, the folders around a clone.
 const RESERVE: Room = Room { bytes: 1 << 20, inodes: 32 };
@@ -93,7 +94,8 @@ impl<'s, 'a> Runner<'s, 'a> {
                 continue;
             }
             let Err(error) = self.step(leg, step) else { continue };
-            if leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy) {
+            let ends = leg == Leg::Back || matches!(step, Step::Commit | Step::Tidy);
+            if ends || error.kind() == ErrorKind::CutShort {
                 return Err(error);
             }
             let error = self.with_the_disk_in_mind(error);
@@ -120,12 +122,16 @@ impl<'s, 'a> Runner<'s, 'a> {
         self.subject.ctx.events.happened(&Event::Step { app, leg, step });
         self.write(Record::Begun { leg, step })?;
         let watch = Stopwatch::start();
-        let acted = self.act_on_any_disk(leg, step);
+        let acted = self.act_on_any_disk(leg, step).map_err(unless_shutting_down);
         let ms = watch.ms();
         match &acted {
             Ok(()) => {
                 tracing::info!(name: "step.ended", app, step = step.name(), ms);
                 self.write(Record::Ended { leg, step, ms })?;
+            }
+            // As after a power cut: the step stays open in the journal, and the boot takes it up.
+            Err(e) if e.kind() == ErrorKind::CutShort => {
+                tracing::info!(name: "step.cutShort", app, step = step.name(), ms);
             }
             Err(e) => {
                 let error = self.subject.redact.clean(&e.chain());
@@ -213,6 +219,10 @@ impl<'s, 'a> Runner<'s, 'a> {
     /// The transaction cannot go on. Its journal stays: the next run tries again from here.
     fn give_up(mut self, error: &Error) -> AppReport {
         let cause = self.subject.redact.clean(&error.chain());
+        if error.kind() == ErrorKind::CutShort {
+            self.give_up_reserve();
+            return tell::cut_short(self.journal.progress(), cause);
+        }
         let report = tell::unfinished(self.journal.progress(), &cause, error.hint());
         self.give_up_reserve();
         if report.outcome == crate::record::report::Outcome::Stuck {
@@ -236,6 +246,15 @@ fn set_aside(subject: &Subject<'_>, kind: Kind) -> Result<()> {
         }
         other => other,
     }
+}
+
+/// A host that shuts down ends the apps under warmkeep's hands, and lets it start none: what fails then is nobody's fault.
+fn unless_shutting_down(error: Error) -> Error {
+    if !systemd::is_going_down() {
+        return error;
+    }
+    let what = format!("the host is shutting down ({}); the next start finishes this", error.chain());
+    Error::cut_short(what)
 }
 
 /// Whose fault a failed step is. Only what the version itself did wrong quarantines it.

@@ -22,6 +22,7 @@ use crate::sys::lock::{self, Lock};
 use crate::sys::process::Program;
 use crate::sys::signals::{self, asked_to_end};
 use crate::sys::{clock, env, files, proc, successor};
+use crate::units::time_to_end;
 
 use journal::{NightReport, Unfinished};
 
@@ -128,8 +129,8 @@ impl<'a> Night<'a> {
     /// A switch that is running may be waiting for this very unit to have started: this process ends, and a unit that
     /// nobody waits for carries the night on.
     fn leave(self) -> Result<Ended> {
-        let stop_timeout = Duration::from_secs(15 * 60);
-        successor::start_in_unit(CONTINUED, stop_timeout, self.ctx.config.nightly.deadline)?;
+        let config = self.ctx.config;
+        successor::start_in_unit(CONTINUED, time_to_end(config), config.nightly.deadline)?;
         Ok(Ended::Elsewhere(CONTINUED))
     }
 

@@ -1,6 +1,6 @@
 //! What comes before anything of the host is touched: look, fetch, build, compare. A failure here is just that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::closure::{Closure, Diff};
@@ -8,7 +8,7 @@ use super::drive::Drive;
 use super::flake::{self, Age, Flake, Locked, Target};
 use super::folder::{Folder, Last};
 use super::journal::{Before, Journal, Stage};
-use super::report::{FailedUnits, Generations, Outcome, RebuildReport, Step};
+use super::report::{Generations, Outcome, RebuildReport, Step};
 use super::{Options, Patience, Turn, system, tell, word};
 use crate::config::model::{Rebuild, RebuildAction};
 use crate::engine::Context;
@@ -199,9 +199,9 @@ impl Attempt<'_> {
     }
 
     /// What changes is for people to read: where it cannot be told, that is no reason to keep an upgrade back.
-    fn compare(&mut self, before: &Before, built: &PathBuf) -> Option<Diff> {
+    fn compare(&mut self, before: &Before, built: &Path) -> Option<Diff> {
         let compared = self.step(Step::Diff, |_| {
-            let read = |path| Closure::parse(&nix::closure(path)?);
+            let read = |path: &Path| Closure::parse(&nix::closure(path)?);
             Ok(Diff::new(&read(&before.running)?, &read(built)?))
         });
         compared
@@ -215,7 +215,7 @@ impl Attempt<'_> {
             to: to.cloned(),
             generation: Generations { before: before.generation, after: before.generation },
             flake: self.flake.clone(),
-            failed_units: FailedUnits { ..tell::failed_units(&before.failed_units, &before.failed_units) },
+            failed_units: tell::failed_units(&before.failed_units, &before.failed_units),
             notes: self.notes.clone(),
             steps: self.steps.clone(),
             ..RebuildReport::new(outcome, word(self.spec.action))

@@ -99,7 +99,7 @@ impl<'a> Drive<'a> {
             Stage::SettingProfile | Stage::RestoringProfile
                 if system::which(&self.journal)? == Running::Other =>
             {
-                self.left()
+                left()
             }
             Stage::SettingProfile => Ok(self.set_profile()),
             Stage::RestoringProfile => Ok(self.restore_profile()),
@@ -158,7 +158,7 @@ impl<'a> Drive<'a> {
                 self.failed(format!("the switch could not be begun: {}", e.chain()), Outcome::Failed)
             }
             Carried::Busy => self.failed("another switch of this system is running".into(), Outcome::Busy),
-            Carried::Left => self.left()?,
+            Carried::Left => left()?,
             Carried::Ended(end, output) => {
                 let after = system::failed_units()?;
                 let verdict = judge(&Evidence {
@@ -197,16 +197,6 @@ impl<'a> Drive<'a> {
             RebuildAction::Switch | RebuildAction::Test => Outcome::Switched,
         };
         Settled { outcome, cause: None, failed_units }
-    }
-
-    /// Somebody switched to a third system meanwhile.
-    fn left(&self) -> Result<Went> {
-        let cause = format!(
-            "{} runs now, which somebody else has activated meanwhile: it is left as it is",
-            system::running()?.display()
-        );
-        let failed_units = system::failed_units()?;
-        Ok(Went::Settled(Settled { outcome: Outcome::Failed, cause: Some(cause), failed_units }))
     }
 
     fn go_on(&mut self) -> Result<()> {
@@ -300,4 +290,14 @@ impl<'a> Drive<'a> {
         self.ctx.events.happened(&Event::Rebuilt);
         tell::running_on(&self.journal)
     }
+}
+
+/// Somebody switched to a third system meanwhile.
+fn left() -> Result<Went> {
+    let cause = format!(
+        "{} runs now, which somebody else has activated meanwhile: it is left as it is",
+        system::running()?.display()
+    );
+    let failed_units = system::failed_units()?;
+    Ok(Went::Settled(Settled { outcome: Outcome::Failed, cause: Some(cause), failed_units }))
 }

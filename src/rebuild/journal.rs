@@ -127,7 +127,6 @@ pub struct Journal {
     /// When.
     pub started_at: Timestamp,
     /// What is done with the new system.
-    #[serde(with = "action")]
     pub action: RebuildAction,
     /// The system as it was found.
     pub before: Before,
@@ -200,33 +199,6 @@ impl Journal {
     /// What all marks of this rebuild begin with.
     pub fn mark_of_all(&self) -> String {
         format!("warmkeep rebuild {} ", self.run)
-    }
-}
-
-mod action {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::config::model::RebuildAction;
-
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    enum Word {
-        Switch,
-        Boot,
-        Test,
-    }
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this signature")]
-    pub(super) fn serialize<S: Serializer>(action: &RebuildAction, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(super::super::word(*action))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<RebuildAction, D::Error> {
-        Ok(match Word::deserialize(from)? {
-            Word::Switch => RebuildAction::Switch,
-            Word::Boot => RebuildAction::Boot,
-            Word::Test => RebuildAction::Test,
-        })
     }
 }
 

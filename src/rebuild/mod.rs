@@ -1,7 +1,7 @@
 //! The system's own upgrade: build, compare, activate exactly what was built, judge, and go back if it failed.
 //!
 //! Two things are told apart. Until the new system is built nothing of the host is touched, and a failure is just that
-//! ([`attempt`]). From then on a [`journal::Journal`] says before each step what it is about to do, and [`drive`] walks
+//! (`attempt`). From then on a [`journal::Journal`] says before each step what it is about to do, and `drive` walks
 //! its stages: one that finds a journal goes on where it stands.
 //!
 //! `switch-to-configuration` runs in the transient unit that `nixos-rebuild` uses as well, through [`runner`]: it goes on

@@ -10,9 +10,9 @@ use super::verdict::End;
 use super::{Patience, system, word};
 use crate::error::{Error, Result};
 use crate::sys::clock::{Deadline, sleep};
-use crate::sys::env;
 use crate::sys::signals::asked_to_end;
 use crate::sys::systemd::{self, Transient};
+use crate::sys::{env, proc};
 
 /// The unit in which `nixos-rebuild` switches: there is one switch at a time.
 const UNIT: &str = "nixos-rebuild-switch-to-configuration.service";
@@ -106,7 +106,7 @@ impl Switcher<'_> {
         let program = system::activator(&order.system).to_string_lossy().into_owned();
         let argv = vec![program, word(order.action).to_owned()];
         let run = Run::new(self.folder.result(), journal.mark(), self.limit, argv);
-        if !systemd::is_running() {
+        if !proc::init_is_systemd() {
             return runner::run(&run);
         }
         let mut argv = vec![env::own_binary_for_others().to_string_lossy().into_owned()];
@@ -156,7 +156,7 @@ fn gone() -> Carried {
 
 /// What the unit runs.
 fn unit(journal: &Journal) -> Result<Unit> {
-    if !systemd::is_running() {
+    if !proc::init_is_systemd() {
         return Ok(Unit::Idle);
     }
     let found = system::patiently(|| systemd::unit(UNIT))?;

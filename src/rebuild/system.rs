@@ -8,7 +8,7 @@ use super::decide::Running;
 use super::journal::{Before, Journal};
 use crate::error::{Error, Result};
 use crate::sys::clock::{self, Deadline};
-use crate::sys::{files, nix, systemd};
+use crate::sys::{files, nix, proc, systemd};
 
 /// The link to the running system.
 const RUNNING: &str = "/run/current-system";
@@ -38,7 +38,7 @@ pub(super) fn look() -> Result<Before> {
 
 /// The units that have failed; none where there is no systemd.
 pub(super) fn failed_units() -> Result<BTreeSet<String>> {
-    if systemd::is_running() { patiently(systemd::failed_units) } else { Ok(BTreeSet::new()) }
+    if proc::init_is_systemd() { patiently(systemd::failed_units) } else { Ok(BTreeSet::new()) }
 }
 
 /// Asks systemd again for a while where it does not answer.

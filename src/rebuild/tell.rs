@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn of_what_a_program_printed_the_last_lines_are_told() {
-        let output: String = (0..100).map(|line| format!("line {line}\n\n")).collect();
-        let told = with_output("it failed", &output);
+        let output: Vec<String> = (0..100).map(|line| format!("line {line}\n\n")).collect();
+        let told = with_output("it failed", &output.concat());
         assert!(told.starts_with("it failed\n") && told.ends_with("line 98\nline 99"), "{told}");
         assert_eq!(told.lines().count(), LINES + 2);
         assert_eq!(with_output("it failed", " \n"), "it failed");

@@ -93,6 +93,11 @@ pub fn own_pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Whether systemd is the first process (`sd_booted(3)`).
+pub fn init_is_systemd() -> bool {
+    super::files::exists("/run/systemd/system".as_ref())
+}
+
 /// Whether this process runs as root.
 pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()

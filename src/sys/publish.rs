@@ -51,13 +51,25 @@ impl Folder {
         files::sync_dir(&self.path)
     }
 
+    /// Removes what runs that were killed have left of files with such names.
+    pub fn tidy(&self, written_here: impl Fn(&str) -> bool) -> Result<()> {
+        let left = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            let name = name.and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp"));
+            name.is_some_and(&written_here) && !files::is_dir(path)
+        };
+        files::list(&self.path)?.into_iter().filter(left).try_for_each(|path| files::remove_file(&path))
+    }
+
     fn aside(&self, name: &str) -> PathBuf {
         self.path.join(format!(".{name}.tmp"))
     }
 }
 
+/// Never into what is there already: behind a link it would be somebody else's file, and a fifo would wait for a reader.
 fn write_aside(path: &Path, text: &str) -> Result<()> {
-    let open = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(path);
+    files::remove_file(path)?;
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
     open.and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|e| Error::new(format!("cannot write {}", path.display())).because(e))
 }
@@ -88,6 +100,32 @@ mod tests {
         fs::create_dir(dir.path().join(".y.tmp")).unwrap();
         assert!(folder.write(&[("x", "new"), ("y", "new")]).is_err());
         assert!(!dir.path().join("x").exists() && !dir.path().join(".x.tmp").exists());
+    }
+
+    #[test]
+    fn a_link_or_a_fifo_in_the_place_aside_is_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::take(dir.path()).unwrap();
+        fs::write(dir.path().join("precious"), "kept").unwrap();
+        std::os::unix::fs::symlink("precious", dir.path().join(".x.tmp")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, dir.path().join(".y.tmp"), 0o600.into()).unwrap();
+        folder.write(&[("x", "new"), ("y", "new")]).unwrap();
+        assert_eq!(fs::read_to_string(dir.path().join("precious")).unwrap(), "kept");
+        assert!(fs::symlink_metadata(dir.path().join("x")).unwrap().is_file());
+        assert_eq!(fs::read_to_string(dir.path().join("y")).unwrap(), "new");
+    }
+
+    #[test]
+    fn what_a_killed_run_left_aside_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [".a.nix.tmp", ".b.tmp", "a.nix", ".a.nix"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        let ours = |name: &str| Path::new(name).extension().is_some_and(|suffix| suffix == "nix");
+        Folder::take(dir.path()).unwrap().tidy(ours).unwrap();
+        let left = files::list(dir.path()).unwrap();
+        let left: Vec<_> = left.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(left, [".a.nix", ".b.tmp", "a.nix"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{proc, random, systemd};
+use super::{proc, random};
 use crate::error::Result;
 
 /// A scope to start a program in.
@@ -22,7 +22,7 @@ impl Scope {
     /// A scope for an app, of a name that no other has. `None` where nothing sweeps up after warmkeep: without systemd,
     /// and for those that may not ask it for one.
     pub fn of_app(app: &str, stop_signal: i32, stop_timeout: Duration) -> Result<Option<Self>> {
-        if !systemd::is_running() || !proc::is_root() {
+        if !proc::init_is_systemd() || !proc::is_root() {
             return Ok(None);
         }
         let number = u32::from_be_bytes(random::bytes()?);

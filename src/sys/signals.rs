@@ -1,7 +1,7 @@
 //! Being asked to end: the first SIGTERM, SIGINT or SIGHUP is noted, the second one ends the process at once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::flag;
@@ -10,9 +10,21 @@ use crate::error::{Error, Result};
 
 static ASKED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 static SIGNAL: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
+static LISTENING: Mutex<bool> = Mutex::new(false);
 
-/// Begins to listen. Before that, and in processes that never call it, signals do what they always do.
+/// Begins to listen, unless this process listens already. Before that, and in processes that never call it, signals do
+/// what they always do.
 pub fn listen() -> Result<()> {
+    let mut listening = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
+    // A night listens, and so does each run in it. Handlers that stood there twice would take one signal for two.
+    if !*listening {
+        register()?;
+        *listening = true;
+    }
+    Ok(())
+}
+
+fn register() -> Result<()> {
     let asked = ASKED.get_or_init(Arc::default);
     let which = SIGNAL.get_or_init(Arc::default);
     for (signal, number) in [(SIGTERM, 15), (SIGINT, 2), (SIGHUP, 1)] {

@@ -1,22 +1,14 @@
 //! systemd, asked through its own programs: which units have failed, and units that exist only while they run.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::Duration;
 
-use super::files;
+use super::proc;
 use super::process::Program;
 use crate::error::{Error, Result};
 
-/// There while systemd is the first process (`sd_booted(3)`).
-const BOOTED: &str = "/run/systemd/system";
 /// How long systemd may take to answer.
 const ANSWER: Duration = Duration::from_secs(60);
-
-/// Whether systemd is the first process.
-pub fn is_running() -> bool {
-    files::exists(Path::new(BOOTED))
-}
 
 /// The units that have failed, and services that wait to be restarted because they failed.
 pub fn failed_units() -> Result<BTreeSet<String>> {
@@ -50,6 +42,16 @@ fn ended_badly(text: &str) -> Vec<String> {
         value("Id").filter(|_| value("ExecMainStatus").is_some_and(|code| code != "0")).map(str::to_owned)
     };
     text.split("\n\n").filter_map(badly).collect()
+}
+
+/// Whether the host is on its way down. systemd then stops what it can, and starts nothing any more.
+pub fn is_going_down() -> bool {
+    if !proc::init_is_systemd() {
+        return false;
+    }
+    // It says so by a word and by an exit code that other words have as well.
+    let asked = Program::new(["systemctl", "is-system-running"]).env("LC_ALL", "C").timeout(ANSWER).run();
+    asked.is_ok_and(|output| output.stdout.trim_ascii() == b"stopping")
 }
 
 /// What systemd knows of a unit that it has loaded.

@@ -27,6 +27,7 @@ pub mod text;
 use std::path::Path;
 
 pub use model::{Directive, Group, Kind, Lines, OnSwitch, Programs, Unit, Value};
+pub use nightly::time_to_end;
 pub use settings::Settings;
 
 use crate::config::model::{Config, Driver};

@@ -21,13 +21,12 @@ pub(super) fn group(config: &Config, settings: &Settings) -> Group {
 
 fn service(name: &str, config: &Config, settings: &Settings) -> Unit {
     let wants = needs(config.apps.values().map(|app| &app.driver));
-    let longest = config.apps.values().map(app::to_settle).max().unwrap_or(LEAST);
     let mut own = vec![
         Directive::new("Type", Value::Words("oneshot")),
         Directive::new("ExecStart", Value::Command(settings.argv(&["nightly"]))),
         Directive::new("KillMode", Value::Words("mixed")),
         Directive::new("TimeoutStartSec", Value::Span(Some(config.nightly.deadline))),
-        Directive::new("TimeoutStopSec", Value::Span(Some(longest))),
+        Directive::new("TimeoutStopSec", Value::Span(Some(time_to_end(config)))),
     ];
     own.extend(credentials(secrets::of_night(&config.apps, &config.alerts)));
     Unit {
@@ -40,6 +39,11 @@ fn service(name: &str, config: &Config, settings: &Settings) -> Unit {
         own,
         ..Unit::new(name.to_owned(), Kind::Service, "Nightly run of warmkeep".to_owned())
     }
+}
+
+/// How long a night that is asked to end may take: as long as any app that it has touched.
+pub fn time_to_end(config: &Config) -> Duration {
+    config.apps.values().map(app::to_settle).max().unwrap_or(LEAST)
 }
 
 fn timer(name: &str, config: &Config) -> Unit {

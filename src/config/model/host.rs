@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use regex::Regex;
+use serde::{Deserialize, Serialize};
 
 use super::{BasicAuth, Versions};
 
@@ -81,8 +82,9 @@ pub struct Rebuild {
     pub switch_timeout: Duration,
 }
 
-/// The action of a rebuild.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The action of a rebuild. It stands in journals as it stands in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum RebuildAction {
     /// Now and at boot.
     Switch,
