@@ -17,9 +17,11 @@ const NAMED: usize = 40;
 pub fn id(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    let name: String = name.chars().filter(plain).take(NAMED).collect();
-    let digest = hash::short(path.as_os_str().as_encoded_bytes(), 8);
-    format!("warmkeep-{name}-{digest}")
+    let mut id = "warmkeep-".to_owned();
+    id.extend(name.chars().filter(plain).take(NAMED));
+    id.push('-');
+    id += &hash::short(path.as_os_str().as_encoded_bytes(), 8);
+    id
 }
 
 /// Reads a secret: its copy, where there is one with something in it, else the file. One newline at its end is no part of it.

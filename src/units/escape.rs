@@ -10,6 +10,7 @@
 //! | `RequiresMountsFor=`, `ReadWritePaths=` | taken off | the next character as it is |
 //! | `LoadCredential=`, `PathExistsGlob=`, `Description=`, `OnCalendar=` | kept | a character like any other |
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -34,7 +35,7 @@ pub(super) fn assignment(name: &str, value: &str) -> String {
 
 /// The value of a variable for NixOS, which puts it in quotes itself.
 pub(super) fn variable(value: &str) -> String {
-    specifiers(value)
+    specifiers(value.to_owned())
 }
 
 /// Writes a word whose quotes and C escapes systemd takes off, with this in the place of a `$`.
@@ -64,14 +65,14 @@ fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(plain)
 }
 
-fn specifiers(text: &str) -> String {
-    text.replace('%', "%%")
+fn specifiers(text: String) -> String {
+    if text.contains('%') { text.replace('%', "%%") } else { text }
 }
 
 /// Text in one line, which systemd reads as it stands: no quoting can carry a line break.
 pub(super) fn text(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    specifiers(line.trim_start().trim_end_matches(|c: char| c == '\\' || c.is_whitespace()))
+    specifiers(line.trim_start().trim_end_matches(|c: char| c == '\\' || c.is_whitespace()).to_owned())
 }
 
 /// Folders in a list, each in quotes where it needs them.
@@ -97,8 +98,14 @@ fn unbroken(path: &Path) -> &Path {
 
 /// A path that systemd reads as it stands, to the end of the line.
 pub(super) fn raw(path: &Path) -> String {
-    let tidy: PathBuf = path.components().collect();
-    specifiers(&tidy.to_string_lossy())
+    specifiers(tidy(path).to_string_lossy().into_owned())
+}
+
+/// A path without `.` and doubled slashes; most have none.
+fn tidy(path: &Path) -> Cow<'_, Path> {
+    let text = path.as_os_str().as_encoded_bytes();
+    let odd = text.windows(2).any(|pair| pair == b"//" || pair == b"/.") || text.ends_with(b"/");
+    if odd { path.components().collect::<PathBuf>().into() } else { path.into() }
 }
 
 /// The path of a file, where it can be written as it stands.

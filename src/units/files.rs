@@ -67,7 +67,8 @@ fn modules(groups: impl Iterator<Item = Group>, digest: Digest) -> Vec<File> {
         File { name: format!("{}.nix", group.name), text: headed(&spec, &nix::module(&group)) }
     };
     let mut files: Vec<File> = groups.map(module).collect();
-    let imports = nix::imports(files.iter().map(|file| file.name.as_str()));
+    let names: Vec<String> = files.iter().map(|file| format!("./{}", file.name)).collect();
+    let imports = nix::imports(&names);
     files.push(File { name: DEFAULT.to_owned(), text: headed(&digest(&specs), &imports) });
     files
 }

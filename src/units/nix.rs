@@ -3,53 +3,60 @@
 //! NixOS writes a directive's value into the unit file as it stands, so each value is the line that the plain unit file
 //! has, as a Nix string.
 
-mod expr;
-
-use std::collections::BTreeMap;
+mod writer;
 
 use super::escape;
 use super::model::{Directive, Group, Kind, Lines, OnSwitch, Programs, Unit, Value};
-use expr::{Binding, Expr};
+use writer::{Item, Writer};
 
 /// Folders with a `bin` that holds what a user of the system finds.
-const SYSTEM: [&str; 2] = ["/run/wrappers", "/run/current-system/sw"];
+const SYSTEM: [Item<'_>; 2] = [Item::Text("/run/wrappers"), Item::Text("/run/current-system/sw")];
 
-/// What NixOS gives to its own upgrade of the system (`system.autoUpgrade`) to find.
-const REBUILD: [&str; 7] = [
-    "pkgs.coreutils",
-    "pkgs.gnutar",
-    "pkgs.xz.bin",
-    "pkgs.gzip",
-    "pkgs.gitMinimal",
-    "config.nix.package.out",
-    "config.programs.ssh.package",
+/// What NixOS gives to its own upgrade of the system (`system.autoUpgrade`) to find, and that.
+const REBUILD: [Item<'_>; 9] = [
+    Item::Code("pkgs.coreutils"),
+    Item::Code("pkgs.gnutar"),
+    Item::Code("pkgs.xz.bin"),
+    Item::Code("pkgs.gzip"),
+    Item::Code("pkgs.gitMinimal"),
+    Item::Code("config.nix.package.out"),
+    Item::Code("config.programs.ssh.package"),
+    SYSTEM[0],
+    SYSTEM[1],
 ];
+
+/// What most modules have room in, in bytes.
+const USUAL: usize = 4096;
 
 /// The module of one group.
 pub fn module(group: &Group) -> String {
     let needs_arguments = group.units.iter().any(|unit| unit.programs == Programs::Rebuild);
-    let arguments = if needs_arguments { "{ config, pkgs, ... }:\n" } else { "" };
-    let body = Expr::Set(group.units.iter().map(option).collect());
-    format!("{arguments}{}\n", body.written())
+    let mut out = String::with_capacity(USUAL);
+    if needs_arguments {
+        out += "{ config, pkgs, ... }:\n";
+    }
+    Writer::set(&mut out, |module| group.units.iter().for_each(|unit| option(module, unit)));
+    out
 }
 
 /// The module that imports these files.
-pub fn imports<'a>(files: impl Iterator<Item = &'a str>) -> String {
-    let files = files.map(|file| Expr::Path(format!("./{file}"))).collect();
-    format!("{}\n", Expr::Set(vec![Binding::new("imports", Expr::List(files))]).written())
+pub fn imports(files: &[String]) -> String {
+    let mut out = String::new();
+    Writer::set(&mut out, |module| module.list("imports", files.iter().map(|file| Item::Code(file))));
+    out
 }
 
-fn option(unit: &Unit) -> Binding<'_> {
+fn option(module: &mut Writer<'_>, unit: &Unit) {
     let kind = match unit.kind {
         Kind::Service => "services",
         Kind::Timer => "timers",
         Kind::Path => "paths",
     };
-    Binding::at(&["systemd", kind, &unit.name], Expr::Set(options(unit)))
+    module.attributes(&["systemd", kind, &unit.name], |option| fill(option, unit));
 }
 
-fn options(unit: &Unit) -> Vec<Binding<'_>> {
-    let mut all = vec![Binding::new("description", Expr::Text(escape::text(&unit.description).into()))];
+fn fill(option: &mut Writer<'_>, unit: &Unit) {
+    option.text("description", &escape::text(&unit.description));
     for (name, units) in [
         ("wants", &unit.wants),
         ("after", &unit.after),
@@ -57,70 +64,59 @@ fn options(unit: &Unit) -> Vec<Binding<'_>> {
         ("wantedBy", &unit.wanted_by),
     ] {
         if !units.is_empty() {
-            all.push(Binding::new(name, Expr::texts(units)));
+            option.list(name, units.iter().map(|unit| Item::Text(unit)));
         }
     }
     let leave_alone = unit.on_switch == OnSwitch::LeaveAlone;
     if leave_alone {
-        all.push(Binding::new("restartIfChanged", Expr::Flag(false)));
+        option.code("restartIfChanged", "false");
     }
-    all.extend(environment(unit));
-    all.extend(path(unit.programs));
-    let alone = leave_alone.then(|| Binding::new("X-StopOnRemoval", Expr::Flag(false)));
-    all.extend(section("unitConfig", unit.unit.iter().map(directive).chain(alone)));
+    environment(option, unit);
+    match unit.programs {
+        Programs::Few => {}
+        Programs::System => option.list("path", SYSTEM.into_iter()),
+        Programs::Rebuild => option.list("path", REBUILD.into_iter()),
+    }
+    if leave_alone || !unit.unit.is_empty() {
+        option.attributes(&["unitConfig"], |section| {
+            unit.unit.iter().for_each(|setting| directive(section, setting));
+            if leave_alone {
+                section.code("X-StopOnRemoval", "false");
+            }
+        });
+    }
     let own = match unit.kind {
         Kind::Service => "serviceConfig",
         Kind::Timer => "timerConfig",
         Kind::Path => "pathConfig",
     };
-    all.extend(section(own, unit.own.iter().map(directive)));
-    all
-}
-
-fn section<'a>(name: &'static str, directives: impl Iterator<Item = Binding<'a>>) -> Option<Binding<'a>> {
-    let directives: Vec<Binding<'a>> = directives.collect();
-    (!directives.is_empty()).then(|| Binding::new(name, Expr::Set(directives)))
+    if !unit.own.is_empty() {
+        option.attributes(&[own], |section| unit.own.iter().for_each(|setting| directive(section, setting)));
+    }
 }
 
 /// Flags and numbers as such, all else as systemd reads it.
-fn directive(directive: &Directive) -> Binding<'_> {
-    let value = match (&directive.value, directive.value.lines()) {
-        (Value::Flag(flag), _) => Expr::Flag(*flag),
-        (Value::Number(number), _) => Expr::Number(*number),
-        (_, Lines::One(line)) => Expr::Text(line),
-        (_, Lines::Many(lines)) => Expr::texts(lines),
-    };
-    Binding::new(directive.key, value)
+fn directive(section: &mut Writer<'_>, directive: &Directive) {
+    match (&directive.value, directive.value.lines()) {
+        (Value::Flag(_) | Value::Number(_), Lines::One(line)) => section.code(directive.key, &line),
+        (_, Lines::One(line)) => section.text(directive.key, &line),
+        (_, Lines::Many(lines)) => section.list(directive.key, lines.iter().map(|line| Item::Text(line))),
+    }
 }
 
 /// NixOS puts quotes around each variable itself, but leaves specifiers in.
-fn environment(unit: &Unit) -> Option<Binding<'_>> {
-    let own = variables(&unit.environment);
-    let value = match unit.programs {
-        Programs::Rebuild => Expr::Update(vec![
-            Expr::Code("config.nix.envVars"),
-            Expr::Set(
-                [vec![Binding::Inherit("(config.environment.sessionVariables) NIX_PATH")], own].concat(),
-            ),
-            Expr::Code("config.networking.proxy.envVars"),
-        ]),
-        Programs::Few | Programs::System if own.is_empty() => return None,
-        Programs::Few | Programs::System => Expr::Set(own),
+fn environment(option: &mut Writer<'_>, unit: &Unit) {
+    let variables = |set: &mut Writer<'_>| {
+        for (name, value) in &unit.environment {
+            set.text(name, &escape::variable(value));
+        }
     };
-    Some(Binding::new("environment", value))
-}
-
-fn variables(all: &BTreeMap<String, String>) -> Vec<Binding<'_>> {
-    all.iter().map(|(name, value)| Binding::new(name, Expr::Text(escape::variable(value).into()))).collect()
-}
-
-fn path(programs: Programs) -> Option<Binding<'static>> {
-    let packages: &[&'static str] = match programs {
-        Programs::Few => return None,
-        Programs::System => &[],
-        Programs::Rebuild => &REBUILD,
-    };
-    let packages = packages.iter().map(|code| Expr::Code(code));
-    let all = packages.chain(SYSTEM.iter().map(|folder| Expr::Text((*folder).into())));
-    Some(Binding::new("path", Expr::List(all.collect())))
+    if unit.programs == Programs::Rebuild {
+        option.joined("environment", "config.nix.envVars", "config.networking.proxy.envVars", |set| {
+            set.inherit("(config.environment.sessionVariables) NIX_PATH");
+            variables(set);
+        });
+    } else if !unit.environment.is_empty() {
+        option.attributes(&["environment"], variables);
+    }
 }

@@ -3,9 +3,12 @@
 use super::escape;
 use super::model::{Directive, Lines, OnSwitch, Unit};
 
+/// What most unit files have room in, in bytes.
+const USUAL: usize = 2048;
+
 /// The text of a unit file.
 pub fn render(unit: &Unit) -> String {
-    let mut out = Text::default();
+    let mut out = Text(String::with_capacity(USUAL));
     out.section("Unit");
     out.line("Description", &escape::text(&unit.description));
     out.names("Wants", &unit.wants);
@@ -30,7 +33,6 @@ pub fn render(unit: &Unit) -> String {
     out.0
 }
 
-#[derive(Default)]
 struct Text(String);
 
 impl Text {
