@@ -144,8 +144,10 @@ impl<'a> Night<'a> {
         self.state.phase = Phase::Converge;
         self.write();
         let switched = self.state.rebuild.as_ref().is_some_and(|report| report.outcome == Outcome::Switched);
+        // The newer one would not know that somebody asked this process to end.
         if first_time
             && switched
+            && !asked_to_end()
             && let Some(newer) = newer_binary()
         {
             tracing::info!(name: "night.reexecuted", run = self.state.run.as_str(), binary = %newer.display());

@@ -1,7 +1,7 @@
 //! Several files at once, for others to read.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -68,9 +68,16 @@ impl Folder {
 
 /// Never into what is there already: behind a link it would be somebody else's file, and a fifo would wait for a reader.
 fn write_aside(path: &Path, text: &str) -> Result<()> {
-    files::remove_file(path)?;
-    let open = OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
-    open.and_then(|mut file| file.write_all(text.as_bytes()))
+    let open = || OpenOptions::new().write(true).create_new(true).mode(0o644).open(path);
+    let opened = match open() {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            files::remove_file(path)?;
+            open()
+        }
+        other => other,
+    };
+    opened
+        .and_then(|mut file| file.write_all(text.as_bytes()))
         .map_err(|e| Error::new(format!("cannot write {}", path.display())).because(e))
 }
 
