@@ -20,9 +20,12 @@ pub(super) struct Options {
 
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
-    let night = match night::run(&config, &session.progress, options.jobs)? {
+    let night = match night::run(&config, &session.global.config, &session.progress, options.jobs)? {
         Ended::Over(night) => night,
-        Ended::Elsewhere(unit) => {
+        Ended::Elsewhere { unit, report } => {
+            if session.global.json {
+                output::json(&*report)?;
+            }
             tracing::info!(name: "night.goesOn", unit, "a switch is running: the night goes on in {unit}");
             return Ok(0);
         }

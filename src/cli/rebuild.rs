@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::rebuild::closure::{Diff, Package};
 use crate::rebuild::report::{Outcome, RebuildReport};
 use crate::rebuild::{self};
+use crate::record::layout::Layout;
 use crate::sys::signals;
 
 #[derive(Debug, Args)]
@@ -19,10 +20,11 @@ pub(super) struct Options {
 
 pub(super) fn run(session: &Session, options: &Options) -> Result<u8> {
     let config = session.config()?;
-    let Some(spec) = &config.nightly.rebuild else {
+    let spec = config.nightly.rebuild.as_ref();
+    if spec.is_none() && !rebuild::is_unfinished(&Layout::new(&config.host)) {
         return Err(Error::usage("no rebuild is configured: the configuration has no `nightly.rebuild`")
             .remedy(r#"add "nightly": { "rebuild": { "flake": "/etc/nixos#host" } }, with your own flake and host"#));
-    };
+    }
     signals::listen()?;
     let ctx = session.context(&config)?;
     let run = rebuild::run_alone(&ctx, spec, rebuild::Options { allow_older: options.allow_older })?;

@@ -29,8 +29,12 @@ use journal::{NightReport, Unfinished};
 /// The unit in which a night goes on that had to leave its own.
 const CONTINUED: &str = "warmkeep-nightly-continued.service";
 
-/// How long such a night waits for the host lock: the one that left is about to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long such a night waits for the host lock: the one that left is about to end, but what the switch starts meanwhile
+/// may bring apps up.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// How long the new system's warmkeep may take to look at the configuration.
+const CHECK: Duration = Duration::from_secs(60);
 
 /// The warmkeep of the running system.
 const INSTALLED: &str = "/run/current-system/sw/bin/warmkeep";
@@ -40,17 +44,23 @@ const INSTALLED: &str = "/run/current-system/sw/bin/warmkeep";
 pub enum Ended {
     /// It is over.
     Over(Box<NightReport>),
-    /// It goes on in this unit of systemd: a switch was waiting for this process to end.
-    Elsewhere(&'static str),
+    /// It goes on in another unit of systemd: a switch was waiting for this process to end.
+    Elsewhere {
+        /// The unit.
+        unit: &'static str,
+        /// What can be said so far.
+        report: Box<NightReport>,
+    },
 }
 
 /// Runs a night: the system is rebuilt where that is configured, then every app converged, at most `jobs` at once.
-pub fn run(config: &Config, events: &dyn Events, jobs: usize) -> Result<Ended> {
+/// `settings` is where the configuration was read from.
+pub fn run(config: &Config, settings: &Path, events: &dyn Events, jobs: usize) -> Result<Ended> {
     signals::listen()?;
     let ctx = Context::new(config, events)?;
     ctx.layout.create()?;
     match take_host(&ctx) {
-        Ok(lock) => Night::begin(ctx, lock)?.run(jobs),
+        Ok(lock) => Night::begin(ctx, lock, settings)?.run(jobs),
         Err(e) if e.kind() == Kind::Busy => {
             Ok(over(NightReport { report: all_busy(&ctx, config.apps.keys()), rebuild: None }))
         }
@@ -87,51 +97,56 @@ fn is_in(unit: &str) -> bool {
 struct Night<'a> {
     ctx: Context<'a>,
     lock: Lock,
+    settings: &'a Path,
     state: Unfinished,
 }
 
 impl<'a> Night<'a> {
     /// The unfinished night, or else a new one.
-    fn begin(mut ctx: Context<'a>, lock: Lock) -> Result<Self> {
+    fn begin(mut ctx: Context<'a>, lock: Lock, settings: &'a Path) -> Result<Self> {
         let now = clock::now();
         let unfinished = journal::read(&ctx.layout)?
             .filter(|night| is_carried_on(night.started_at, now, ctx.config.nightly.deadline));
         let state = unfinished.unwrap_or_else(|| Unfinished::new(ctx.run.clone(), now));
         ctx.run = state.run.clone();
-        Ok(Self { ctx, lock, state })
+        Ok(Self { ctx, lock, settings, state })
     }
 
     fn run(mut self, jobs: usize) -> Result<Ended> {
-        if self.state.phase == Phase::Rebuild
-            && let Some(spec) = &self.ctx.config.nightly.rebuild
+        let spec = self.ctx.config.nightly.rebuild.as_ref();
+        if self.state.phase == Phase::Rebuild && (spec.is_some() || rebuild::is_unfinished(&self.ctx.layout))
         {
             self.write();
             match self.rebuild(spec) {
-                Turn::Done(report) => self.state.rebuild = Some(*report),
-                Turn::Switching(_) if !asked_to_end() => return self.leave(),
-                Turn::Switching(report) => return Ok(over(self.cut_short(*report))),
+                Some(Turn::Done(report)) => self.state.rebuild = Some(*report),
+                Some(Turn::Switching(report)) if !asked_to_end() => return self.leave(*report),
+                Some(Turn::Switching(report)) => return Ok(over(self.cut_short(*report))),
+                None => {}
             }
         }
         self.enter_converge();
         self.converge(jobs)
     }
 
-    /// What is left of a rebuild, or else a new one. That it could not even begin is no reason to leave the apps alone.
-    fn rebuild(&self, spec: &Rebuild) -> Turn {
+    /// What is left of a rebuild, or else a new one, where one is configured. That it could not even begin is no reason to
+    /// leave the apps alone.
+    fn rebuild(&self, spec: Option<&Rebuild>) -> Option<Turn> {
         let patience = if may_be_waited_for() { Patience::None } else { Patience::Wait };
-        let turn = rebuild::recover(&self.ctx, spec, patience).and_then(|left| match left {
-            Some(turn) => Ok(turn),
-            None => rebuild::run(&self.ctx, spec, rebuild::Options::default()),
+        let turn = rebuild::recover(&self.ctx, spec, patience).and_then(|left| match (left, spec) {
+            (None, Some(spec)) => rebuild::run(&self.ctx, spec, rebuild::Options::default()).map(Some),
+            (left, _) => Ok(left),
         });
-        turn.unwrap_or_else(|e| Turn::Done(Box::new(rebuild::given_up(&self.ctx, spec, &e))))
+        turn.unwrap_or_else(|e| Some(Turn::Done(Box::new(rebuild::given_up(&self.ctx, spec, &e)))))
     }
 
     /// A switch that is running may be waiting for this very unit to have started: this process ends, and a unit that
     /// nobody waits for carries the night on.
-    fn leave(self) -> Result<Ended> {
+    fn leave(self, rebuild: RebuildReport) -> Result<Ended> {
         let config = self.ctx.config;
         successor::start_in_unit(CONTINUED, time_to_end(config), config.nightly.deadline)?;
-        Ok(Ended::Elsewhere(CONTINUED))
+        let reason = Some(format!("its switch is still running; the night goes on in {CONTINUED}"));
+        let report = self.cut_short(RebuildReport { reason, ..rebuild });
+        Ok(Ended::Elsewhere { unit: CONTINUED, report: Box::new(report) })
     }
 
     /// Somebody asked this process to end while a switch is running. The next night carries on.
@@ -142,13 +157,14 @@ impl<'a> Night<'a> {
     fn enter_converge(&mut self) {
         let first_time = self.state.phase != Phase::Converge;
         self.state.phase = Phase::Converge;
-        self.write();
+        // A newer binary that could not read how the rebuild ended would tell nobody, and one that does not know that this
+        // process was asked to end would not end.
+        let may_hand_over = self.write() && !asked_to_end();
         let switched = self.state.rebuild.as_ref().is_some_and(|report| report.outcome == Outcome::Switched);
-        // The newer one would not know that somebody asked this process to end.
         if first_time
             && switched
-            && !asked_to_end()
-            && let Some(newer) = newer_binary()
+            && may_hand_over
+            && let Some(newer) = newer_binary(self.settings)
         {
             tracing::info!(name: "night.reexecuted", run = self.state.run.as_str(), binary = %newer.display());
             let e = successor::become_newer(&newer, &self.lock);
@@ -159,8 +175,7 @@ impl<'a> Night<'a> {
     fn converge(self, jobs: usize) -> Result<Ended> {
         let apps = self.ctx.config.apps.keys().cloned().collect();
         // On a system that nobody understands, nothing is upgraded.
-        let stuck = self.state.rebuild.as_ref().is_some_and(|report| report.outcome == Outcome::Stuck);
-        let selection = if stuck {
+        let selection = if rebuild::is_unfinished(&self.ctx.layout) {
             Selection { needed: apps, ..Selection::default() }
         } else {
             Selection { wanted: apps, ..Selection::default() }
@@ -171,15 +186,16 @@ impl<'a> Night<'a> {
         Ok(over(NightReport { report, rebuild: self.state.rebuild }))
     }
 
-    fn write(&self) {
-        self.note(journal::write(&self.ctx.layout, &self.state));
+    fn write(&self) -> bool {
+        self.note(journal::write(&self.ctx.layout, &self.state))
     }
 
     /// A night goes on without its journal (the disk is full): it only saves a later one from doing the same again.
-    fn note(&self, written: Result<()>) {
-        if let Err(e) = written {
+    fn note(&self, written: Result<()>) -> bool {
+        if let Err(e) = &written {
             tracing::warn!(name: "night.notJournaled", run = self.state.run.as_str(), error = e.chain());
         }
+        written.is_ok()
     }
 }
 
@@ -190,18 +206,21 @@ fn may_be_waited_for() -> bool {
 
 /// The warmkeep that the new system has, where it is another than this one, and runs. A package may wrap its binary, so
 /// that packages are compared by their folders.
-fn newer_binary() -> Option<PathBuf> {
+///
+/// One that refuses this configuration would end here, and nobody would hear of the night.
+fn newer_binary(settings: &Path) -> Option<PathBuf> {
     let installed = Path::new(INSTALLED);
     let theirs = files::canonical(installed).ok()?;
     let own = env::own_binary_path()?;
     if theirs.parent() == own.parent() {
         return None;
     }
-    let answers = Program::new([INSTALLED, "--version"]).timeout(Duration::from_secs(10)).run_ok();
-    match answers {
+    let settings = settings.to_string_lossy();
+    let checks = Program::new([INSTALLED, "--config", &settings, "check"]).timeout(CHECK).run_ok();
+    match checks {
         Ok(_) => Some(installed.to_owned()),
         Err(e) => {
-            let e = Error::new("the new system's warmkeep does not run").because(e);
+            let e = Error::new("the new system's warmkeep does not run with this configuration").because(e);
             tracing::warn!(name: "night.notReexecuted", error = e.chain());
             None
         }

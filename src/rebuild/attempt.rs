@@ -9,7 +9,7 @@ use super::flake::{self, Age, Flake, Locked, Target};
 use super::folder::{Folder, Last};
 use super::journal::{Before, Journal, Stage};
 use super::report::{Generations, Outcome, RebuildReport, Step};
-use super::{Options, Patience, Turn, system, tell, word};
+use super::{Options, Patience, Turn, switcher, system, tell, word};
 use crate::config::model::{Rebuild, RebuildAction};
 use crate::engine::Context;
 use crate::engine::events::{Event, Events};
@@ -30,7 +30,9 @@ pub(super) fn run(ctx: &Context<'_>, spec: &Rebuild, folder: &Folder, options: O
         Attempt { ctx, spec, folder, options, notes: Vec::new(), steps: Vec::new(), flake: None };
     let before = attempt.step(Step::Look, |_| system::look())?;
     match attempt.prepare(&before) {
-        Ok(Prepared::Journal(journal)) => Drive::new(ctx, spec, folder, *journal, Patience::Wait).begin(),
+        Ok(Prepared::Journal(journal)) => {
+            Drive::new(ctx, spec.switch_timeout, folder, *journal, Patience::Wait).begin()
+        }
         Ok(Prepared::Settled(report)) => attempt.close(*report),
         Err(e) => {
             let report = attempt.failed(&before, &e);
@@ -83,6 +85,16 @@ impl Attempt<'_> {
             return Ok(Prepared::Settled(Box::new(report)));
         }
         journal.diff = self.compare(before, &built);
+        if !switcher::others_ended()? {
+            let cause = Some("another switch of this system is running".into());
+            let reason = Some("nothing was touched".into());
+            return Ok(Prepared::Settled(Box::new(RebuildReport {
+                cause,
+                reason,
+                ..self.draft(Outcome::Busy, before, Some(&built))
+            })));
+        }
+        journal.before = look_again(before)?;
         journal.to = Some(built);
         journal.notes = std::mem::take(&mut self.notes);
         journal.steps = std::mem::take(&mut self.steps);
@@ -237,6 +249,20 @@ impl Attempt<'_> {
         self.ctx.events.happened(&Event::Rebuilt);
         Ok(Turn::Done(Box::new(report)))
     }
+}
+
+/// The system right before it is touched: building takes long, and what fails meanwhile is not the new system's fault.
+fn look_again(before: &Before) -> Result<Before> {
+    let now = system::look()?;
+    let same = (&now.running, &now.profile, now.generation);
+    if same == (&before.running, &before.profile, before.generation) {
+        return Ok(now);
+    }
+    Err(Error::new(format!(
+        "somebody else has switched this system while the new one was built: {} runs now",
+        now.running.display()
+    ))
+    .remedy("the next run builds on what they did; nothing was touched"))
 }
 
 /// A program's last words, which say why it failed.

@@ -1,6 +1,7 @@
 //! Walks the stages of a rebuild from wherever its journal stands to its end.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::decide::Running;
 use super::folder::{Folder, Last};
@@ -9,7 +10,7 @@ use super::report::{Outcome, RebuildReport};
 use super::switcher::{Carried, Switcher};
 use super::verdict::{Evidence, Verdict, judge};
 use super::{Patience, Turn, system, tell};
-use crate::config::model::{Rebuild, RebuildAction};
+use crate::config::model::RebuildAction;
 use crate::engine::Context;
 use crate::engine::events::Event;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ enum Went {
     Back(TurnedBack),
     /// The way back failed.
     Stuck(String),
-    /// A switch runs on.
+    /// A switch runs on, or is left to the next run.
     Running,
 }
 
@@ -43,12 +44,12 @@ pub(super) struct Drive<'a> {
 impl<'a> Drive<'a> {
     pub(super) fn new(
         ctx: &'a Context<'a>,
-        spec: &Rebuild,
+        limit: Duration,
         folder: &'a Folder,
         journal: Journal,
         patience: Patience,
     ) -> Self {
-        let switcher = Switcher { folder, patience, limit: spec.switch_timeout };
+        let switcher = Switcher { folder, patience, limit };
         Self { ctx, folder, switcher, journal }
     }
 
@@ -140,9 +141,14 @@ impl<'a> Drive<'a> {
     fn put_profile_back(&self) -> Result<()> {
         let profile = nix::system_profile();
         let before = &self.journal.before;
-        let Some(path) = &before.profile else { return Ok(()) };
-        if nix::generation(&profile)?.is_some_and(|now| now.path == *path && now.number == before.generation)
-        {
+        // Where there was none, what failed must not be the profile all the same.
+        let now = nix::generation(&profile)?;
+        if now.as_ref().is_some_and(|now| self.journal.to.as_ref() != Some(&now.path)) {
+            // It was never set, is put back already, or somebody else has set it since.
+            return Ok(());
+        }
+        let Some(path) = &before.profile else { return nix::set_profile(&profile, &before.running) };
+        if now.is_some_and(|now| now.path == *path && now.number == before.generation) {
             return Ok(());
         }
         match before.generation {
@@ -259,7 +265,7 @@ impl<'a> Drive<'a> {
     fn stuck(mut self, cause: String) -> Result<Turn> {
         self.journal.stuck = Some(cause);
         self.folder.keep(&self.journal)?;
-        self.told()
+        Ok(self.told().0)
     }
 
     fn close(self) -> Result<Turn> {
@@ -274,16 +280,28 @@ impl<'a> Drive<'a> {
             })?;
         }
         let folder = self.folder;
-        let turn = self.told()?;
-        folder.forget()?;
+        let (turn, is_alerted) = self.told();
+        if is_alerted {
+            folder.forget()?;
+        }
         Ok(turn)
     }
 
-    fn told(self) -> Result<Turn> {
-        let report = tell::report(&self.journal, system::generation()?);
-        tell::alert(self.ctx, &report)?;
+    /// Tells how it ended, and whether whoever has to be alerted was: where not, the next run tells it again. What hinders
+    /// that makes no other end of it.
+    fn told(self) -> (Turn, bool) {
+        let generation = system::generation().unwrap_or_else(|e| {
+            tracing::warn!(name: "rebuild.profileUnreadable", error = e.chain());
+            None
+        });
+        let mut report = tell::report(&self.journal, generation);
+        let alerted = tell::alert(self.ctx, &report);
+        if let Err(e) = &alerted {
+            tracing::error!(name: "alert.notWritten", error = e.chain());
+            report.notes.push(format!("nobody could be alerted: {}", e.chain()));
+        }
         self.ctx.events.happened(&Event::Rebuilt);
-        Ok(Turn::Done(Box::new(report)))
+        (Turn::Done(Box::new(report)), alerted.is_ok())
     }
 
     fn unfinished(&self) -> RebuildReport {

@@ -50,8 +50,8 @@ impl Stage {
                 SettingProfile => matches!(next, Activating | RestoringProfile),
                 Activating => matches!(next, RestoringProfile | ActivatingPrevious | Closing),
                 RestoringProfile => matches!(next, RestoringBoot | ActivatingPrevious | Closing),
-                RestoringBoot => matches!(next, ActivatingPrevious | Closing),
                 // A way back that failed is gone from its beginning.
+                RestoringBoot => matches!(next, RestoringProfile | ActivatingPrevious | Closing),
                 ActivatingPrevious => matches!(next, RestoringProfile | Closing),
                 Closing => false,
             }
@@ -298,6 +298,14 @@ pub(super) mod tests {
                 for step in there.windows(2) {
                     assert!(step[0].may_follow(step[1]), "{step:?}");
                 }
+            }
+        }
+        for action in [RebuildAction::Switch, RebuildAction::Boot, RebuildAction::Test] {
+            let mut journal = journal(action, Stage::Activating);
+            journal.before.profile = Some("/nix/store/profile".into());
+            let way = journal.way_back();
+            for failed in &way {
+                assert!(failed.may_follow(way[0]), "a way back that failed at {failed:?} is gone again");
             }
         }
         assert!(!Stage::Building.may_follow(Stage::Closing), "what was never touched is forgotten");

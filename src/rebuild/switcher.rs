@@ -34,7 +34,7 @@ pub(super) enum Carried {
     Ended(End, String),
     /// It could not be begun.
     NotBegun(Error),
-    /// It runs on, and is not waited for.
+    /// It runs on and is not waited for, or is left to whoever comes next.
     Running,
     /// Somebody else's switch runs, and does not end soon.
     Busy,
@@ -72,17 +72,29 @@ impl Switcher<'_> {
                 Decision::Stop => systemd::stop(UNIT, STOP)?,
                 Decision::LetEnd if other.passed() || !self.waits() => return Ok(Carried::Busy),
                 Decision::LetEnd => sleep(GLANCE * 5),
+                // Who is asked to end begins nothing: what was interrupted may have been ended with the whole host.
+                Decision::Begin if asked_to_end() => return Ok(Carried::Running),
                 Decision::Begin => {
                     journal.attempts += 1;
                     self.folder.keep(journal)?;
                     if let Err(e) = self.begin(journal, order)
                         && unit(journal)? == Unit::Idle
                     {
-                        return Ok(Carried::NotBegun(e));
+                        return self.not_begun(journal, e);
                     }
                 }
             }
         }
+    }
+
+    /// A host on its way down starts nothing any more. That is no fault of the system that was to be activated.
+    fn not_begun(&self, journal: &mut Journal, error: Error) -> Result<Carried> {
+        if !systemd::is_going_down() {
+            return Ok(Carried::NotBegun(error));
+        }
+        journal.attempts -= 1;
+        self.folder.keep(journal)?;
+        Ok(Carried::Running)
     }
 
     /// A process that is asked to end does not wait: it may be the switch that asks.
@@ -146,6 +158,24 @@ impl Switcher<'_> {
             }
             sleep(GLANCE);
         }
+    }
+}
+
+/// Waits a while for a switch that somebody else has begun; whether none runs.
+pub(super) fn others_ended() -> Result<bool> {
+    if !proc::init_is_systemd() {
+        return Ok(true);
+    }
+    let deadline = Deadline::after(OTHER);
+    loop {
+        let found = system::patiently(|| systemd::unit(UNIT))?;
+        if !found.is_some_and(|unit| unit.is_active) {
+            return Ok(true);
+        }
+        if deadline.passed() || asked_to_end() {
+            return Ok(false);
+        }
+        sleep(GLANCE * 5);
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) fn report(journal: &Journal, generation: Option<u64>) -> RebuildRepor
     let causes = causes(journal);
     let settled = journal.settled.as_ref();
     let after = settled.map_or(&journal.before.failed_units, |settled| &settled.failed_units);
-    let alone = settled.and_then(|settled| settled.cause.clone());
+    let alone = left(journal).map(str::to_owned);
     let cause = causes.as_ref().map(|causes| format!("{}; {}", causes.upgrade, causes.rollback)).or(alone);
     redacted(RebuildReport {
         generation: Generations { before: journal.before.generation, after: generation },
@@ -46,7 +46,10 @@ pub(super) fn report(journal: &Journal, generation: Option<u64>) -> RebuildRepor
 /// The report of a rebuild whose switch runs on.
 pub(super) fn running_on(journal: &Journal) -> RebuildReport {
     RebuildReport {
-        reason: Some("its switch is still running, in a unit of its own; the next run finishes it".into()),
+        reason: Some(
+            "its switch is still running, in a unit of its own, or was interrupted; the next run finishes it"
+                .into(),
+        ),
         remedy: Some("`warmkeep rebuild` waits for it and reports how it ended".into()),
         ..draft(journal, Outcome::Busy)
     }
@@ -72,8 +75,14 @@ fn outcome(journal: &Journal) -> Outcome {
     }
 }
 
+/// Why a rebuild was given up where it stood: the host is somebody else's.
+fn left(journal: &Journal) -> Option<&str> {
+    journal.settled.as_ref()?.cause.as_deref()
+}
+
 fn reason(journal: &Journal, outcome: Outcome) -> String {
     match outcome {
+        Outcome::Failed if left(journal).is_some() => "what runs is what somebody else has activated".into(),
         Outcome::Switched => "the new system runs".into(),
         Outcome::RebootNeeded if word(journal.action) == "boot" => {
             "the new system is set for the next boot".into()
@@ -90,12 +99,13 @@ fn reason(journal: &Journal, outcome: Outcome) -> String {
 
 fn causes(journal: &Journal) -> Option<Causes> {
     let back = journal.turned_back.as_ref()?;
-    let rollback = match &journal.stuck {
-        Some(cause) => format!("the way back failed: {cause}"),
-        None if back.outcome == Outcome::RolledBack => {
+    let rollback = match (&journal.stuck, left(journal)) {
+        (Some(cause), _) => format!("the way back failed: {cause}"),
+        (None, Some(left)) => left.to_owned(),
+        (None, None) if back.outcome == Outcome::RolledBack => {
             format!("rolled back: {} runs again", journal.before.running.display())
         }
-        None => "nothing had been activated; the profile is what it was".into(),
+        (None, None) => "nothing had been activated; the profile is what it was".into(),
     };
     Some(Causes { upgrade: back.cause.clone(), rollback })
 }
@@ -214,6 +224,18 @@ mod tests {
             news(&report)
                 .is_some_and(|news| news.kind == Kind::Rollback && news.body.contains("exit code 2"))
         );
+    }
+
+    #[test]
+    fn a_way_back_that_met_somebody_elses_system_does_not_say_that_the_old_one_runs_again() {
+        let mut journal = back(Outcome::RolledBack);
+        let left = "/nix/store/theirs runs now".to_owned();
+        journal.settled =
+            Some(Settled { outcome: Outcome::Failed, cause: Some(left), failed_units: BTreeSet::new() });
+        let report = report(&journal, None);
+        assert_eq!(report.cause.as_deref(), Some("exit code 2; /nix/store/theirs runs now"));
+        assert_eq!(report.outcome.exit_code(), 1);
+        assert!(!report.reason.is_some_and(|reason| reason.contains("nothing was activated")));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 //! whole group, output kept up to a bound.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -309,7 +309,20 @@ fn wait(
     }
 }
 
-type Drained = mpsc::Receiver<(Vec<u8>, bool)>;
+/// What has been read of a stream so far.
+#[derive(Debug, Default)]
+struct Read {
+    kept: Vec<u8>,
+    cut: bool,
+}
+
+/// A stream that is read by a thread of its own.
+#[derive(Debug)]
+struct Drained {
+    read: Arc<Mutex<Read>>,
+    /// Hangs up at the end of the stream.
+    end: mpsc::Receiver<()>,
+}
 
 /// Which part is kept of a stream that is longer than so many bytes.
 #[derive(Debug, Clone, Copy)]
@@ -318,34 +331,48 @@ enum Keep {
     End(usize),
 }
 
-fn drain(mut pipe: impl Read + Send + 'static, keep: Keep, teller: Option<mpsc::Sender<Vec<u8>>>) -> Drained {
-    let (sender, receiver) = mpsc::channel();
+fn drain(
+    mut pipe: impl io::Read + Send + 'static,
+    keep: Keep,
+    teller: Option<mpsc::Sender<Vec<u8>>>,
+) -> Drained {
+    let (sender, end) = mpsc::channel::<()>();
+    let read = Arc::new(Mutex::new(Read::default()));
+    let shared = Arc::clone(&read);
     std::thread::spawn(move || {
-        let mut kept = Vec::new();
-        let mut cut = false;
         let mut buffer = [0_u8; 8192];
         while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-            kept.extend_from_slice(&buffer[..count]);
+            shared.lock().unwrap_or_else(PoisonError::into_inner).add(&buffer[..count], keep);
             if let Some(teller) = &teller {
-                // As below.
+                // Nobody listens when the program was given up.
                 let _ = teller.send(buffer[..count].to_vec());
             }
-            match keep {
-                Keep::End(limit) if kept.len() > 2 * limit => drop(kept.drain(..kept.len() - limit)),
-                Keep::Beginning(limit) if kept.len() > limit => kept.truncate(limit),
-                _ => continue,
-            }
-            cut = true;
         }
-        // Nobody listens when the program was given up.
-        let _ = sender.send((kept, cut));
+        drop(sender);
     });
-    receiver
+    Drained { read, end }
+}
+
+impl Read {
+    fn add(&mut self, bytes: &[u8], keep: Keep) {
+        self.kept.extend_from_slice(bytes);
+        match keep {
+            Keep::End(limit) if self.kept.len() > 2 * limit => {
+                drop(self.kept.drain(..self.kept.len() - limit));
+            }
+            Keep::Beginning(limit) if self.kept.len() > limit => self.kept.truncate(limit),
+            _ => return,
+        }
+        self.cut = true;
+    }
 }
 
 /// A daemon that the program left behind may hold the pipe open for ever: what came within a moment is what counts.
 fn collect(drained: &Drained) -> (Vec<u8>, bool) {
-    drained.recv_timeout(Duration::from_secs(2)).unwrap_or_default()
+    // Both the end and a moment without it end the waiting.
+    let _ = drained.end.recv_timeout(Duration::from_secs(2));
+    let read = std::mem::take(&mut *drained.read.lock().unwrap_or_else(PoisonError::into_inner));
+    (read.kept, read.cut)
 }
 
 fn code(status: ExitStatus) -> i32 {
@@ -361,6 +388,14 @@ mod tests {
         let output = Program::new(["sh", "-c", "cat; echo bad >&2; exit 3"]).stdin("hello").run().unwrap();
         assert_eq!((output.code, output.stdout.as_slice()), (3, b"hello".as_slice()));
         assert_eq!(output.complaint(), "bad");
+    }
+
+    #[test]
+    fn what_a_program_said_is_kept_where_a_daemon_of_its_own_holds_its_streams() {
+        let left = "setsid sleep 8 & echo said; echo Failed to run activate script >&2; exit 4";
+        let output = Program::new(["sh", "-c", left]).run().unwrap();
+        assert_eq!((output.code, output.stdout.as_slice()), (4, b"said\n".as_slice()));
+        assert_eq!(output.complaint(), "Failed to run activate script");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{FORBIDDEN, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::{Error, Result};
@@ -47,6 +47,13 @@ pub fn outlive(another: i32) -> Result<()> {
             .map(drop)
             .map_err(|e| Error::new("cannot listen for signals").because(e))
     })
+}
+
+/// A pipe that nobody reads is an error of whoever writes to it, as in every Rust program, and not the end of the process.
+pub fn survive_broken_pipes() -> Result<()> {
+    flag::register(SIGPIPE, Arc::default())
+        .map(drop)
+        .map_err(|e| Error::new("cannot listen for signals").because(e))
 }
 
 /// The signal by which somebody asked this process to end; `None`: nobody did.

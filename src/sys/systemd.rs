@@ -121,9 +121,16 @@ impl Transient<'_> {
         words.push(format!("--property=RuntimeMaxSec={}", self.limit.as_secs()));
         words.extend(self.env.iter().map(|(name, value)| format!("--setenv={name}={value}")));
         words.push("--".to_owned());
-        words.extend(self.argv.iter().cloned());
+        // It expands the arguments, not the program.
+        words.extend(self.argv.iter().take(1).cloned());
+        words.extend(self.argv.iter().skip(1).map(|word| literal(word)));
         words
     }
+}
+
+/// An argument as it has to be given so that a transient service gets it as it is: systemd puts the values of variables in.
+pub(super) fn literal(argument: &str) -> String {
+    argument.replace('$', "$$")
 }
 
 fn systemctl(arguments: &[&str]) -> Result<String> {
@@ -170,14 +177,15 @@ mod tests {
 
     #[test]
     fn a_transient_service_is_asked_for_as_nixos_rebuild_does() {
-        let argv = ["/bin/x".to_owned(), "a b".to_owned()];
+        let argv = ["/bin/$x".to_owned(), "a b".to_owned(), "/srv/${HOME}/$b".to_owned()];
         let env = [("NIXOS_INSTALL_BOOTLOADER", "0".to_owned())];
         let limit = Duration::from_secs(90);
         let service = Transient { unit: "u.service", description: "d", env: &env, limit, argv: &argv };
         assert_eq!(
             service.words().join("|"),
             "systemd-run|--collect|--no-ask-password|--quiet|--service-type=exec|--unit=u.service|--description=d|\
-             --property=RuntimeMaxSec=90|--setenv=NIXOS_INSTALL_BOOTLOADER=0|--|/bin/x|a b"
+             --property=RuntimeMaxSec=90|--setenv=NIXOS_INSTALL_BOOTLOADER=0|--|/bin/$x|a b|\
+             /srv/$${HOME}/$$b"
         );
     }
 }
