@@ -310,7 +310,8 @@ fn a_shutdown_in_the_middle_of_an_upgrade_blames_nobody_and_the_boot_finishes_it
     assert_eq!(apps.serving(), ["1.0.0", "1.1.0"]);
     assert!(apps.notes().contains("before the shutdown"));
     let alerts = apps.machine.warmkeep(&["alerts", "list", "--json"]).json();
-    let kinds: Vec<&Value> = alerts["alerts"].as_array().unwrap().iter().map(|alert| &alert["kind"]).collect();
+    let kinds: Vec<&Value> =
+        alerts["alerts"].as_array().unwrap().iter().map(|alert| &alert["kind"]).collect();
     assert_eq!(kinds, ["recovered"]);
 }
 
