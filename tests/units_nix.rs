@@ -18,7 +18,7 @@ use std::time::Duration;
 use common::{hostile, skip};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use warmkeep::units::{Directive, Group, Kind, Lines, OnSwitch, Programs, Unit, Value, nix, text};
+use warmkeep::units::{Directive, Group, Kind, Lines, Name, OnSwitch, Programs, Unit, Value, nix, text};
 
 /// What a Nix expression is, as JSON; `None` where there is no Nix.
 fn evaluate(expression: &str) -> Option<Result<Json, String>> {
@@ -76,7 +76,7 @@ fn directives() -> impl Strategy<Value = Vec<Directive>> {
 }
 
 fn unit() -> impl Strategy<Value = Unit> {
-    let names = || prop::collection::vec(hostile::text(), 0..3);
+    let names = || prop::collection::vec(hostile::text().prop_map(Name::Owned), 0..3);
     let variables = prop::collection::btree_map(hostile::text(), hostile::text(), 0..3);
     let parts = (hostile::text(), names(), names(), variables, directives(), directives(), any::<bool>());
     parts.prop_map(|(name, wants, after, environment, unit, own, alone)| Unit {

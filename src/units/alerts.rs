@@ -28,7 +28,7 @@ pub(super) fn group(config: &Config, settings: &Settings) -> Group {
 fn path(name: &str, config: &Config) -> Unit {
     let alerts = Layout::new(&config.host).alerts();
     Unit {
-        wanted_by: vec!["paths.target".to_owned()],
+        wanted_by: vec!["paths.target".into()],
         own: vec![Directive::new("PathExistsGlob", Value::Glob(alerts, ".json"))],
         ..Unit::new(name.to_owned(), Kind::Path, "An alert of warmkeep is waiting".to_owned())
     }
@@ -48,8 +48,8 @@ fn service(name: &str, config: &Config, settings: &Settings) -> Unit {
     own.extend(credentials(secrets::of_sinks(&config.alerts)));
     own.extend(if runs_commands { for_any_program() } else { for_warmkeep_alone(config, settings) });
     Unit {
-        wants: vec![NETWORK.to_owned()],
-        after: vec![NETWORK.to_owned()],
+        wants: vec![NETWORK.into()],
+        after: vec![NETWORK.into()],
         unit: vec![
             Directive::new("RequiresMountsFor", Value::Mounts(vec![config.host.state_dir.clone()])),
             Directive::new("StartLimitIntervalSec", Value::Span(Some(Duration::from_secs(60)))),

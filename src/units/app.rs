@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Directive, Group, Kind, NIGHTLY, Programs, Settings, Unit, Value, credentials, needs, stem};
+use super::{Directive, Group, Kind, Name, Programs, Settings, Unit, Value, credentials, needs, stem};
 use crate::config::model::{App, Config, Hooks};
 use crate::plan::transaction::HOOK_LIMIT;
 
@@ -18,14 +18,14 @@ pub(super) fn group<'a>(
     settings: &Settings,
 ) -> Group {
     let name = stem(&app.name);
-    let before: Vec<String> = app.after.iter().map(|other| format!("{}.service", stem(other))).collect();
-    let wants = [needs([&app.driver]), before].concat();
+    let before = app.after.iter().map(|other| Name::Owned(format!("warmkeep-{other}.service")));
+    let wants: Vec<Name> = needs([&app.driver]).chain(before).collect();
     let unit = Unit {
         after: wants.clone(),
         wants,
         // A night that was missed is made up for at boot; it would take the host from apps that still come up.
-        before: vec![format!("{}.service", stem(NIGHTLY))],
-        wanted_by: vec!["multi-user.target".to_owned()],
+        before: vec!["warmkeep-nightly.service".into()],
+        wanted_by: vec!["multi-user.target".into()],
         unit: vec![Directive::new("RequiresMountsFor", Value::Mounts(folders(app, config)))],
         programs: Programs::System,
         own: service(app, secrets, settings),

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// A command: each word exactly as the program is to receive it. In all but the program's path `$` would begin a variable.
 pub(super) fn command(argv: &[String]) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(argv.iter().map(|word| word.len() + 3).sum());
     for (at, word) in argv.iter().enumerate() {
         if at > 0 {
             out.push(' ');
@@ -77,22 +77,42 @@ pub(super) fn text(text: &str) -> String {
 
 /// Folders in a list, each in quotes where it needs them.
 pub(super) fn folders(paths: &[PathBuf]) -> String {
-    paths.iter().map(|path| folder(path)).collect::<Vec<_>>().join(" ")
+    let mut out = String::with_capacity(paths.iter().map(|path| path.as_os_str().len() + 3).sum());
+    for (at, path) in paths.iter().enumerate() {
+        if at > 0 {
+            out.push(' ');
+        }
+        write_folder(&mut out, path);
+    }
+    out
 }
 
-/// A folder in a list. A line break cannot be written: for a folder with one in its name, the one around it stands.
+/// A folder in a list.
 pub(super) fn folder(path: &Path) -> String {
-    let path = raw(unbroken(path));
-    let mut special = path.chars().filter(|c| c.is_whitespace() || matches!(c, '\'' | '"' | '\\')).peekable();
-    if special.peek().is_none() {
-        return path;
+    let mut out = String::new();
+    write_folder(&mut out, path);
+    out
+}
+
+/// Writes a folder of a list. A line break cannot be written: for a folder with one in its name, the one around it stands.
+fn write_folder(out: &mut String, path: &Path) {
+    let path = tidy(unbroken(path));
+    let text = path.to_string_lossy();
+    let quote = if text.contains(|c: char| c.is_whitespace() || "'\"\\".contains(c)) { "\"" } else { "" };
+    *out += quote;
+    for c in text.chars() {
+        match c {
+            '%' => *out += "%%",
+            '"' | '\\' => out.extend(['\\', c]),
+            c => out.push(c),
+        }
     }
-    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+    *out += quote;
 }
 
 /// The longest beginning of a path that has no line break in it.
 fn unbroken(path: &Path) -> &Path {
-    let fits = |path: &&Path| !path.to_string_lossy().contains(['\n', '\r']);
+    let fits = |path: &&Path| !path.as_os_str().as_encoded_bytes().iter().any(|byte| b"\n\r".contains(byte));
     path.ancestors().find(fits).unwrap_or(Path::new("/"))
 }
 

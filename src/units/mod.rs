@@ -26,7 +26,7 @@ pub mod text;
 
 use std::path::Path;
 
-pub use model::{Directive, Group, Kind, Lines, OnSwitch, Programs, Unit, Value};
+pub use model::{Directive, Group, Kind, Lines, Name, OnSwitch, Programs, Unit, Value};
 pub use nightly::time_to_end;
 pub use settings::Settings;
 
@@ -59,13 +59,13 @@ fn stem(name: &str) -> String {
 }
 
 /// What must be up before such a driver can do anything.
-fn needs<'a>(drivers: impl IntoIterator<Item = &'a Driver>) -> Vec<String> {
+fn needs<'a>(drivers: impl IntoIterator<Item = &'a Driver>) -> impl Iterator<Item = Name> {
     let in_docker = |driver: &Driver| match driver {
         Driver::Compose(_) | Driver::Swarm(_) | Driver::Abra(_) => true,
         Driver::Process(_) | Driver::Command(_) => false,
     };
     let docker = drivers.into_iter().any(in_docker).then_some(DOCKER);
-    docker.into_iter().chain([NETWORK]).map(str::to_owned).collect()
+    docker.into_iter().chain([NETWORK]).map(Name::Borrowed)
 }
 
 /// The credentials for these files. systemd reads them before the unit starts; where one is not there, a blank one

@@ -17,6 +17,9 @@ pub struct Group {
     pub units: Vec<Unit>,
 }
 
+/// The name of a unit with its suffix.
+pub type Name = Cow<'static, str>;
+
 /// One systemd unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
@@ -27,13 +30,13 @@ pub struct Unit {
     /// One line for people.
     pub description: String,
     /// Units that are started with it.
-    pub wants: Vec<String>,
+    pub wants: Vec<Name>,
     /// Units that must have started before it.
-    pub after: Vec<String>,
+    pub after: Vec<Name>,
     /// Units that wait for it.
-    pub before: Vec<String>,
+    pub before: Vec<Name>,
     /// Units that start it; what `systemctl enable` looks at.
-    pub wanted_by: Vec<String>,
+    pub wanted_by: Vec<Name>,
     /// What else stands in `[Unit]`.
     pub unit: Vec<Directive>,
     /// What a switch of NixOS to another generation does with it.
@@ -177,7 +180,8 @@ impl Value {
     pub fn lines(&self) -> Lines<'_> {
         Lines::One(match self {
             Self::Words(words) => (*words).into(),
-            Self::Flag(flag) => flag.to_string().into(),
+            Self::Flag(true) => "true".into(),
+            Self::Flag(false) => "false".into(),
             Self::Number(number) => number.to_string().into(),
             Self::Span(None) => "infinity".into(),
             Self::Span(Some(span)) => span::written(*span).into(),

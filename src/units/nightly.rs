@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Directive, Group, Kind, NIGHTLY, OnSwitch, Programs, Settings, Unit, Value, app, credentials, needs,
-    secrets, stem,
+    Directive, Group, Kind, NIGHTLY, Name, OnSwitch, Programs, Settings, Unit, Value, app, credentials,
+    needs, secrets, stem,
 };
 use crate::config::model::Config;
 
@@ -20,7 +20,7 @@ pub(super) fn group(config: &Config, settings: &Settings) -> Group {
 }
 
 fn service(name: &str, config: &Config, settings: &Settings) -> Unit {
-    let wants = needs(config.apps.values().map(|app| &app.driver));
+    let wants: Vec<Name> = needs(config.apps.values().map(|app| &app.driver)).collect();
     let mut own = vec![
         Directive::new("Type", Value::Words("oneshot")),
         Directive::new("ExecStart", Value::Command(settings.argv(&["nightly"]))),
@@ -49,7 +49,7 @@ pub fn time_to_end(config: &Config) -> Duration {
 fn timer(name: &str, config: &Config) -> Unit {
     let night = &config.nightly;
     Unit {
-        wanted_by: vec!["timers.target".to_owned()],
+        wanted_by: vec!["timers.target".into()],
         own: vec![
             Directive::new("OnCalendar", Value::Calendar(night.on_calendar.clone())),
             Directive::new("RandomizedDelaySec", Value::Span(Some(night.randomized_delay))),

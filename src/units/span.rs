@@ -1,5 +1,6 @@
 //! Spans of time as systemd writes them.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 /// From long to short. systemd's months and years are no whole days, so days are the longest.
@@ -9,15 +10,17 @@ const UNITS: [(u128, &str); 5] =
 /// A span of time, to the millisecond: `1h 30min`. Nothing is `0`.
 pub(super) fn written(span: Duration) -> String {
     let mut rest = span.as_millis();
-    let mut parts = Vec::new();
+    let mut out = String::with_capacity(16);
     for (length, name) in UNITS {
         let count = rest / length;
         rest %= length;
         if count > 0 {
-            parts.push(format!("{count}{name}"));
+            let apart = if out.is_empty() { "" } else { " " };
+            // Writing into a string cannot fail.
+            let _ = write!(out, "{apart}{count}{name}");
         }
     }
-    if parts.is_empty() { "0".to_owned() } else { parts.join(" ") }
+    if out.is_empty() { "0".to_owned() } else { out }
 }
 
 #[cfg(test)]

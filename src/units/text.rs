@@ -1,7 +1,7 @@
 //! Plain unit files.
 
 use super::escape;
-use super::model::{Directive, Lines, OnSwitch, Unit};
+use super::model::{Directive, Lines, Name, OnSwitch, Unit};
 
 /// What most unit files have room in, in bytes.
 const USUAL: usize = 2048;
@@ -48,9 +48,14 @@ impl Text {
         self.0 += "\n";
     }
 
-    fn names(&mut self, key: &str, names: &[String]) {
+    fn names(&mut self, key: &str, names: &[Name]) {
+        for (at, name) in names.iter().enumerate() {
+            self.0 += if at == 0 { key } else { " " };
+            self.0 += if at == 0 { "=" } else { "" };
+            self.0 += name;
+        }
         if !names.is_empty() {
-            self.line(key, &names.join(" "));
+            self.0 += "\n";
         }
     }
 
