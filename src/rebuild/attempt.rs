@@ -89,8 +89,8 @@ impl Attempt<'_> {
             let cause = Some("another switch of this system is running".into());
             let reason = Some("nothing was touched".into());
             return Ok(Prepared::Settled(Box::new(RebuildReport {
-                cause,
                 reason,
+                cause,
                 ..self.draft(Outcome::Busy, before, Some(&built))
             })));
         }
