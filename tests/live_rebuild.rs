@@ -465,3 +465,44 @@ fn it_is_killed_before_and_after_every_record_and_always_comes_to_an_end() {
         }
     }
 }
+
+#[test]
+fn a_shutdown_during_the_switch_is_no_fault_of_the_new_system() {
+    let Some(mut site) = Site::new("live_rebuild", &System::new("1")) else { return };
+    let waits = "until [ -e /var/go ]; do sleep 0.1; done";
+    site.commit(&System::new("2").script("activation", waits));
+    site.machine.sh(&format!("systemd-run -q --unit=hand {WARMKEEP} --config {CONFIG} rebuild"));
+    site.wait_for_switch();
+    site.machine.reboot();
+    assert_eq!(site.alerts(), Vec::<Value>::new());
+    site.machine.sh("touch /var/go");
+    let report = outcome(&site.rebuild(), 0, "switched");
+    site.assert_on(report["to"].as_str().unwrap());
+    site.assert_clean();
+}
+
+#[test]
+fn a_state_folder_with_a_dollar_sign_in_its_name_is_that_folder_in_the_unit_as_well() {
+    let Some(site) = Site::new("live_rebuild", &System::new("1")) else { return };
+    let mut config: Value = serde_json::from_str(&site.machine.read(CONFIG)).unwrap();
+    config["host"]["stateDir"] = json!("/var/lib/warm$HOME${PATH}");
+    site.machine.write(CONFIG, &config.to_string());
+    site.commit(&System::new("2"));
+    let report = outcome(&site.rebuild(), 0, "switched");
+    site.assert_on(report["to"].as_str().unwrap());
+}
+
+#[test]
+fn a_unit_that_fails_while_the_system_is_built_is_not_the_new_systems_fault() {
+    let shaky =
+        |version: &str| System::new(version).wanted_unit("shaky.service", &oneshot("test ! -e /var/shaken"));
+    let Some(site) = Site::new("live_rebuild", &shaky("1")) else { return };
+    site.commit(&shaky("2"));
+    // The link that keeps the old system is there when the build begins.
+    let meanwhile = format!(
+        "until [ -e {STATE}/previous ]; do sleep 0.01; done; touch /var/shaken; systemctl restart shaky.service"
+    );
+    site.machine.sh(&format!("systemd-run -q sh -c '{meanwhile}'"));
+    let report = outcome(&site.rebuild(), 0, "switched");
+    assert_eq!(report["failedUnits"]["before"], json!(["shaky.service"]));
+}
