@@ -182,17 +182,17 @@ impl<'a> Night<'a> {
         };
         let mut report = run_locked(&self.ctx, &selection, jobs)?;
         report.started_at = self.state.started_at;
-        self.note(journal::remove(&self.ctx.layout));
+        self.note(&journal::remove(&self.ctx.layout));
         Ok(over(NightReport { report, rebuild: self.state.rebuild }))
     }
 
     fn write(&self) -> bool {
-        self.note(journal::write(&self.ctx.layout, &self.state))
+        self.note(&journal::write(&self.ctx.layout, &self.state))
     }
 
     /// A night goes on without its journal (the disk is full): it only saves a later one from doing the same again.
-    fn note(&self, written: Result<()>) -> bool {
-        if let Err(e) = &written {
+    fn note(&self, written: &Result<()>) -> bool {
+        if let Err(e) = written {
             tracing::warn!(name: "night.notJournaled", run = self.state.run.as_str(), error = e.chain());
         }
         written.is_ok()
