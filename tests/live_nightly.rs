@@ -241,3 +241,22 @@ fn a_night_that_is_killed_during_the_switch_is_carried_on_by_the_next_which_wait
     night.machine.sh("sleep 1; touch /run/go");
     night.assert_switched(&night.report());
 }
+
+#[test]
+fn a_night_that_leaves_its_unit_says_so_in_one_document_and_goes_on_whatever_its_names_hold() {
+    let Some(night) = Night::before() else { return };
+    night.change(|system| system.script("activation", WAITS));
+    night.start();
+    night.wait_for_file("/run/waits");
+    night.machine.sh(&format!("systemctl kill --signal=KILL {NIGHTLY}"));
+    night.machine.wait_for(NIGHTLY, "ActiveState", "failed");
+    let odd = "/etc/odd $HOME/warm%keep.json";
+    night.machine.write(odd, &config().to_string());
+    let unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--unit=by-hand", "sh", "-c"];
+    let script = format!("exec env 'BASH_FUNC_x%%=() {{ :; }}' {WARMKEEP} --config '{odd}' nightly --json")
+        .replace('$', "$$");
+    let ran = night.machine.run(&[&unit[..], &[&script]].concat());
+    assert_eq!((ran.code, ran.json()["rebuild"]["outcome"].as_str()), (0, Some("busy")), "{ran:?}");
+    night.machine.sh("touch /run/go");
+    night.assert_switched(&night.report());
+}

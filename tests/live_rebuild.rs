@@ -274,6 +274,24 @@ fn a_flake_that_is_older_is_refused_unless_a_person_asks_for_it() {
 }
 
 #[test]
+fn what_is_older_is_refused_also_where_somebody_else_has_activated_what_runs() {
+    let Some(site) = Site::new("live_rebuild", &System::new("26.05.20261110.9f70abc")) else { return };
+    site.commit_at(&System::new("26.05.20261101.8e6f9ab"), "2026-11-20T03:00:00Z");
+    let report = outcome(&site.rebuild(), 1, "failed");
+    assert!(report["cause"].as_str().unwrap().contains("packages are of 2026-11-01"), "{report}");
+    site.assert_on(&site.first);
+    site.assert_clean();
+    site.commit_at(&System::new("26.05.20261115.7d5e8f9"), "2026-11-21T03:00:00Z");
+    outcome(&site.rebuild(), 0, "switched");
+    let by_hand = site.machine.install_system(&System::new("by-hand"));
+    site.commit_at(&System::new("again"), "2026-11-20T05:00:00Z");
+    let report = outcome(&site.rebuild(), 1, "failed");
+    assert!(report["cause"].as_str().unwrap().contains("activated last"), "{report}");
+    site.assert_on(&by_hand);
+    outcome(&site.rebuild_with(&["--allow-older"]), 0, "switched");
+}
+
+#[test]
 fn a_build_that_fails_touches_nothing_and_shows_its_last_lines() {
     let Some(site) = Site::new("live_rebuild", &System::new("1")) else { return };
     site.commit(&System::new("2"));
@@ -464,4 +482,46 @@ fn it_is_killed_before_and_after_every_record_and_always_comes_to_an_end() {
             }
         }
     }
+}
+
+#[test]
+fn a_shutdown_during_the_switch_is_no_fault_of_the_new_system() {
+    let Some(mut site) = Site::new("live_rebuild", &System::new("1")) else { return };
+    // At boot it is activated as well, by then without anything to wait for.
+    let waits = "[ -z \"${NIXOS_ACTION-}\" ] || until [ -e /var/go ]; do sleep 0.1; done";
+    site.commit(&System::new("2").script("activation", waits));
+    site.machine.sh(&format!("systemd-run -q --unit=hand {WARMKEEP} --config {CONFIG} rebuild"));
+    site.wait_for_switch();
+    site.machine.reboot();
+    assert_eq!(site.alerts(), Vec::<Value>::new());
+    site.machine.sh("touch /var/go");
+    let report = outcome(&site.rebuild(), 0, "switched");
+    site.assert_on(report["to"].as_str().unwrap());
+    site.assert_clean();
+}
+
+#[test]
+fn a_state_folder_with_a_dollar_sign_in_its_name_is_that_folder_in_the_unit_as_well() {
+    let Some(site) = Site::new("live_rebuild", &System::new("1")) else { return };
+    let mut config: Value = serde_json::from_str(&site.machine.read(CONFIG)).unwrap();
+    config["host"]["stateDir"] = json!("/var/lib/warm$HOME${PATH}");
+    site.machine.write(CONFIG, &config.to_string());
+    site.commit(&System::new("2"));
+    let report = outcome(&site.rebuild(), 0, "switched");
+    site.assert_on(report["to"].as_str().unwrap());
+}
+
+#[test]
+fn a_unit_that_fails_while_the_system_is_built_is_not_the_new_systems_fault() {
+    let shaky =
+        |version: &str| System::new(version).wanted_unit("shaky.service", &oneshot("test ! -e /var/shaken"));
+    let Some(site) = Site::new("live_rebuild", &shaky("1")) else { return };
+    site.commit(&shaky("2"));
+    // The link that keeps the old system is there when the build begins.
+    let meanwhile = format!(
+        "until [ -e {STATE}/previous ]; do sleep 0.01; done; touch /var/shaken; systemctl restart shaky.service; true"
+    );
+    site.machine.sh(&format!("systemd-run -q sh -c '{meanwhile}'"));
+    let report = outcome(&site.rebuild(), 0, "switched");
+    assert_eq!(report["failedUnits"]["before"], json!(["shaky.service"]));
 }

@@ -136,9 +136,53 @@ impl Site {
     }
 
     fn rebuild_with(&self, options: &[&str]) -> Ran {
+        self.warmkeep(&[&["rebuild", "--json"], options].concat())
+    }
+
+    fn nightly(&self) -> Ran {
+        self.warmkeep(&["nightly", "--json"])
+    }
+
+    fn warmkeep(&self, verb: &[&str]) -> Ran {
         let config = self.path("warmkeep.json");
-        let verb = [binary(), "--config", config.to_str().unwrap(), "rebuild", "--json"];
-        ran(self.command(&[&verb, options].concat()).output().unwrap())
+        ran(self
+            .command(&[&[binary(), "--config", config.to_str().unwrap()], verb].concat())
+            .output()
+            .unwrap())
+    }
+
+    /// No rebuild is configured any more.
+    fn forget_rebuild(&self) {
+        let mut config = self.host.config();
+        config["apps"] = json!({});
+        self.host.write_config(&config);
+    }
+
+    /// The build does this first.
+    fn build_does(&self, script: &str) {
+        let flake = fs::read_to_string(self.path("flake/flake.nix")).unwrap();
+        let first = "${./bin}/busybox mkdir -p";
+        fs::write(self.path("flake/flake.nix"), flake.replacen(first, &format!("{script}\n{first}"), 1))
+            .unwrap();
+    }
+
+    /// The system of the flake has this for its warmkeep.
+    fn with_warmkeep(&self, script: &str) {
+        self.build_does(&format!(
+            "${{./bin}}/busybox mkdir -p $out/sw/bin; echo '#!/bin/sh\n{script}' >$out/sw/bin/warmkeep; \
+             ${{./bin}}/busybox chmod +x $out/sw/bin/warmkeep"
+        ));
+    }
+
+    /// A system that cannot be activated while `broken` is there, and then one that fails and puts it there.
+    fn get_stuck(&self, action: &str) {
+        let broken = self.path("broken");
+        self.write_flake("2", &format!("test ! -e {}", broken.display()));
+        outcome(&self.rebuild(), 0, "switched");
+        self.configure(&json!({ "action": action }));
+        self.write_flake("3", &format!("touch {}; exit 1", broken.display()));
+        let report = outcome(&self.rebuild(), 5, "stuck");
+        assert!(report["remedy"].as_str().unwrap().contains("way back"), "{report}");
     }
 
     /// What runs, and what the profile is.
@@ -204,10 +248,7 @@ fn a_build_that_takes_too_long_is_ended_and_touches_nothing() {
     let Some(site) = Site::new() else { return };
     site.configure(&json!({ "buildTimeout": "2s" }));
     site.write_flake("2", "exit 0");
-    let flake = fs::read_to_string(site.path("flake/flake.nix")).unwrap();
-    let slow =
-        flake.replacen("${./bin}/busybox mkdir", "${./bin}/busybox sleep 60; ${./bin}/busybox mkdir", 1);
-    fs::write(site.path("flake/flake.nix"), slow).unwrap();
+    site.build_does("${./bin}/busybox sleep 60");
     let report = outcome(&site.rebuild(), 1, "failed");
     assert!(report["cause"].as_str().unwrap().contains("did not end within 2s"), "{report}");
     assert_eq!(site.systems(), (site.first.clone(), site.first.clone()));
@@ -243,4 +284,104 @@ fn a_rebuild_waits_for_no_other_run() {
     lock.lock_shared().unwrap();
     let report = outcome(&host.run(&["rebuild", "--json"]), 75, "busy");
     assert!(report["reason"].as_str().unwrap().contains("host lock"), "{report}");
+}
+
+#[test]
+fn a_profile_that_somebody_has_set_during_the_build_is_theirs() {
+    let Some(site) = Site::new() else { return };
+    site.write_flake("2", "exit 0");
+    let second = PathBuf::from(outcome(&site.rebuild(), 0, "switched")["to"].as_str().unwrap());
+    site.write_flake("3", "exit 0");
+    site.build_does(&format!("${{./bin}}/busybox ln -sfn system-1-link {}", site.profile().display()));
+    let report = outcome(&site.rebuild(), 1, "failed");
+    assert!(report["cause"].as_str().unwrap().contains("somebody else"), "{report}");
+    assert_eq!(site.systems(), (second, site.first.clone()));
+}
+
+#[test]
+fn what_has_failed_is_no_profile_where_there_was_none_before() {
+    let Some(site) = Site::new() else { return };
+    fs::remove_file(site.profile()).unwrap();
+    site.write_flake("2", "exit 2");
+    outcome(&site.rebuild(), 4, "rolledBack");
+    assert_eq!(site.systems(), (site.first.clone(), site.first.clone()));
+}
+
+#[test]
+fn a_rebuild_that_is_stuck_is_no_success_because_it_is_no_longer_configured() {
+    let Some(site) = Site::new() else { return };
+    site.get_stuck("switch");
+    site.forget_rebuild();
+    assert_eq!(outcome(&site.nightly(), 5, "stuck")["action"], "switch");
+    outcome(&site.rebuild(), 5, "stuck");
+    fs::remove_file(site.path("broken")).unwrap();
+    outcome(&site.nightly(), 4, "rolledBack");
+    let night = site.nightly();
+    assert_eq!((night.code, &night.json()["rebuild"]), (0, &Value::Null), "{night:?}");
+    assert_eq!(site.rebuild().code, 2);
+}
+
+#[test]
+fn a_boot_loader_that_cannot_be_put_back_is_tried_again() {
+    let Some(site) = Site::new() else { return };
+    site.get_stuck("boot");
+    outcome(&site.rebuild(), 5, "stuck");
+    fs::remove_file(site.path("broken")).unwrap();
+    outcome(&site.rebuild(), 4, "rolledBack");
+    let (running, profile) = site.systems();
+    assert_eq!(running, profile);
+}
+
+#[test]
+fn an_end_that_nobody_can_be_told_of_is_no_other_end_and_is_told_again() {
+    let Some(site) = Site::new() else { return };
+    let alerts = site.path("state/alerts");
+    site.write_flake("2", &format!("rm -r {0}; touch {0}; exit 2", alerts.display()));
+    let report = outcome(&site.rebuild(), 4, "rolledBack");
+    assert!(report["notes"][0].as_str().unwrap().contains("nobody could be alerted"), "{report}");
+    fs::remove_file(&alerts).unwrap();
+    outcome(&site.rebuild(), 4, "rolledBack");
+    let told = site.warmkeep(&["alerts", "list", "--json"]).json();
+    assert_eq!(told["alerts"][0]["kind"], "rollback", "{told}");
+}
+
+#[test]
+fn a_new_warmkeep_that_refuses_the_configuration_does_not_carry_the_night_on() {
+    let Some(site) = Site::new() else { return };
+    site.write_flake("2", "exit 0");
+    site.with_warmkeep("case $1 in --version) exit 0;; esac; exit 2");
+    outcome(&site.nightly(), 0, "switched");
+}
+
+#[test]
+fn a_new_warmkeep_that_cannot_be_executed_in_the_end_does_not_carry_the_night_on() {
+    let Some(site) = Site::new() else { return };
+    site.write_flake("2", "exit 0");
+    site.with_warmkeep(&format!("{}/busybox chmod -x $0", site.path("flake/bin").display()));
+    let night = site.nightly();
+    outcome(&night, 0, "switched");
+    assert!(night.stderr.contains("cannot execute"), "{night:?}");
+}
+
+#[test]
+fn a_new_warmkeep_that_is_this_one_under_another_name_carries_the_night_on_once() {
+    let Some(site) = Site::new() else { return };
+    site.write_flake("2", "exit 0");
+    let count = site.path("count");
+    site.with_warmkeep(&format!("echo $3 >>{}; exec {} \"$@\"", count.display(), binary()));
+    outcome(&site.nightly(), 0, "switched");
+    assert_eq!(fs::read_to_string(count).unwrap(), "check\nnightly\n");
+}
+
+#[test]
+fn a_night_that_is_handed_a_lock_of_somebody_else_is_busy() {
+    let host = Host::new();
+    host.install();
+    let path = host.path("state/host.lock");
+    let theirs = fs::File::open(&path).unwrap();
+    theirs.lock_shared().unwrap();
+    let night = host.command(&["nightly", "--json"]).stdin(fs::File::open(&path).unwrap()).output().unwrap();
+    let night = ran(night);
+    assert_eq!(night.code, 75, "{night:?}");
+    theirs.lock_shared().unwrap();
 }

@@ -84,15 +84,10 @@ impl Attempt<'_> {
         if let Some(report) = self.nothing_to_do(before, last.as_ref(), &locked.flake, &built)? {
             return Ok(Prepared::Settled(Box::new(report)));
         }
+        self.refuse_older_packages(before, last.as_ref(), &built)?;
         journal.diff = self.compare(before, &built);
         if !switcher::others_ended()? {
-            let cause = Some("another switch of this system is running".into());
-            let reason = Some("nothing was touched".into());
-            return Ok(Prepared::Settled(Box::new(RebuildReport {
-                reason,
-                cause,
-                ..self.draft(Outcome::Busy, before, Some(&built))
-            })));
+            return Ok(Prepared::Settled(Box::new(self.busy(before, &built))));
         }
         journal.before = look_again(before)?;
         journal.to = Some(built);
@@ -123,21 +118,54 @@ impl Attempt<'_> {
     }
 
     fn refuse_older(&mut self, flake: &Flake, before: &Before, last: Option<&Last>) -> Result<()> {
-        let known = |last: &&Last| {
-            last.path == before.running || (last.needs_reboot && Some(&last.path) == before.profile.as_ref())
-        };
-        match flake::age(flake, last.filter(known).map(|last| &last.flake)) {
-            Age::Older { this, running } if self.options.allow_older => {
-                let note = format!("the flake is of {this}, older than the running system's of {running}; --allow-older");
-                self.notes.push(note);
-                Ok(())
-            }
-            Age::Older { this, running } => Err(Error::new(format!(
-                "the flake is older than the running system: it was last changed at {this}, the running one's at {running}"
-            ))
-            .remedy("update the flake; if it is meant to go back, run `warmkeep rebuild --allow-older`")),
+        match flake::age(flake, last.map(|last| &last.flake)) {
+            Age::Older { this, running } if last.is_some_and(|last| last.is_of(before)) => self.older(
+                &format!("the flake is of {this}, older than the running system's of {running}"),
+                format!(
+                    "the flake is older than the running system: it was last changed at {this}, the running one's at \
+                     {running}"
+                ),
+            ),
+            // Whoever activated what runs now may have gone on from there, and hardly back.
+            Age::Older { this, running } => self.older(
+                &format!("the flake is of {this}, older than the one activated last of {running}"),
+                format!(
+                    "the flake is older than the one that warmkeep activated last: it was last changed at {this}, that \
+                     one at {running}; what runs now was activated by somebody else"
+                ),
+            ),
             Age::Fine | Age::Unknown => Ok(()),
         }
+    }
+
+    /// Of a system that somebody else has activated no flake is known, but NixOS keeps the date of its packages.
+    fn refuse_older_packages(&mut self, before: &Before, last: Option<&Last>, built: &Path) -> Result<()> {
+        if last.is_some_and(|last| last.is_of(before)) {
+            return Ok(());
+        }
+        let dates = (
+            flake::packages_of(&system::label(built)?),
+            flake::packages_of(&system::label(&before.running)?),
+        );
+        match dates {
+            (Some(this), Some(running)) if this < running => self.older(
+                &format!("the packages are of {this}, older than the running system's of {running}"),
+                format!(
+                    "the new system is older than the running one: its packages are of {this}, the running one's of \
+                     {running}"
+                ),
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    fn older(&mut self, note: &str, refusal: String) -> Result<()> {
+        if self.options.allow_older {
+            self.notes.push(format!("{note}; --allow-older"));
+            return Ok(());
+        }
+        Err(Error::new(refusal)
+            .remedy("update the flake; if it is meant to go back, run `warmkeep rebuild --allow-older`"))
     }
 
     fn journal(&self, before: &Before, flake: &Flake) -> Journal {
@@ -231,6 +259,15 @@ impl Attempt<'_> {
             notes: self.notes.clone(),
             steps: self.steps.clone(),
             ..RebuildReport::new(outcome, word(self.spec.action))
+        }
+    }
+
+    fn busy(&self, before: &Before, built: &PathBuf) -> RebuildReport {
+        RebuildReport {
+            reason: Some("nothing was touched".into()),
+            cause: Some("another switch of this system is running".into()),
+            remedy: Some("try again when it has ended".into()),
+            ..self.draft(Outcome::Busy, before, Some(built))
         }
     }
 

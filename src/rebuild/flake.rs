@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::redact::Redactor;
@@ -134,6 +135,18 @@ pub fn age(flake: &Flake, running: Option<&Flake>) -> Age {
     }
 }
 
+/// The day of a system's packages, as NixOS puts it into the system's version (`26.05.20261121.9f70abc`).
+pub fn packages_of(version: &str) -> Option<Date> {
+    let mut parts = version.trim().rsplit('.');
+    let (revision, day) = (parts.next()?, parts.next()?);
+    let is_revision = revision.len() >= 7 && revision.chars().all(|c| c.is_ascii_hexdigit());
+    let is_day = day.len() == 8 && day.chars().all(|c| c.is_ascii_digit());
+    if !(is_revision && is_day) {
+        return None;
+    }
+    Date::strptime("%Y%m%d", day).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +206,16 @@ mod tests {
     fn what_is_no_metadata_is_said_to_be_none() {
         let error = metadata(b"{}", "").unwrap_err();
         assert!(error.chain().contains("url"), "{}", error.chain());
+    }
+
+    #[test]
+    fn the_day_of_the_packages_is_read_only_where_nixos_wrote_one() {
+        let day = packages_of("26.05.20261121.9f70abc\n").unwrap();
+        assert!(day > packages_of("25.11pre.20261120.9f70abc").unwrap());
+        for none in ["", "26.05", "26.05.20261399.9f70abc", "26.05.20261121.dirty", "25.11pre-git", "a.b.c.d"]
+        {
+            assert_eq!(packages_of(none), None, "{none}");
+        }
     }
 
     #[test]

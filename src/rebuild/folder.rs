@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::flake::Flake;
-use super::journal::Journal;
+use super::journal::{Before, Journal};
 use crate::error::{Kind as ErrorKind, Result};
 use crate::record::document;
 use crate::record::layout::Layout;
@@ -30,6 +30,13 @@ pub(super) struct Last {
     pub(super) at: Timestamp,
     /// Whether it runs only after a reboot.
     pub(super) needs_reboot: bool,
+}
+
+impl Last {
+    /// Whether it is what was found: what runs, or what is to run after a reboot.
+    pub(super) fn is_of(&self, found: &Before) -> bool {
+        self.path == found.running || (self.needs_reboot && Some(&self.path) == found.profile.as_ref())
+    }
 }
 
 /// The folder.

@@ -12,6 +12,8 @@ use crate::sys::{files, nix, proc, systemd};
 
 /// The link to the running system.
 const RUNNING: &str = "/run/current-system";
+/// The most that is read of a version, in bytes.
+const LABEL: u64 = 4096;
 /// How long systemd may be away: a switch starts it anew.
 const AWAY: Duration = Duration::from_secs(90);
 
@@ -75,6 +77,12 @@ pub(super) fn generation() -> Result<Option<u64>> {
 /// The program that activates a system.
 pub(super) fn activator(system: &Path) -> PathBuf {
     system.join("bin/switch-to-configuration")
+}
+
+/// The version that NixOS calls a system by; nothing where it has none.
+pub(super) fn label(system: &Path) -> Result<String> {
+    let text = files::read_if_exists(&system.join("nixos-version"), LABEL)?;
+    Ok(String::from_utf8_lossy(&text.unwrap_or_default()).into_owned())
 }
 
 /// A system that cannot be activated is not begun with.
