@@ -490,8 +490,12 @@ fn a_shutdown_during_the_switch_is_no_fault_of_the_new_system() {
     // At boot it is activated as well, by then without anything to wait for.
     let waits = "[ -z \"${NIXOS_ACTION-}\" ] || until [ -e /var/go ]; do sleep 0.1; done";
     site.commit(&System::new("2").script("activation", waits));
-    site.machine.sh(&format!("systemd-run -q --unit=hand {WARMKEEP} --config {CONFIG} rebuild"));
+    site.machine.sh(&format!(
+        "systemd-run -q --unit=hand -p DefaultDependencies=no {WARMKEEP} --config {CONFIG} rebuild"
+    ));
     site.wait_for_switch();
+    // The shutdown takes long. It ends the switch at once, and whoever waits for that only at the last.
+    site.machine.sh("systemd-run -q --unit=slow -p ExecStop='/bin/sleep 5' sleep infinity");
     site.machine.reboot();
     assert_eq!(site.alerts(), Vec::<Value>::new());
     site.machine.sh("touch /var/go");

@@ -385,3 +385,19 @@ fn a_night_that_is_handed_a_lock_of_somebody_else_is_busy() {
     assert_eq!(night.code, 75, "{night:?}");
     theirs.lock_shared().unwrap();
 }
+
+#[test]
+fn an_activation_that_was_interrupted_is_taken_back_where_it_cannot_be_repeated() {
+    let Some(site) = Site::new() else { return };
+    let begun = site.path("begun");
+    let script = format!(
+        "if [ ! -e {0} ]; then touch {0}; kill -9 \\$PPID; fi; echo Could not acquire lock; exit 11",
+        begun.display()
+    );
+    site.write_flake("2", &script);
+    assert_ne!(site.rebuild().code, 0);
+    assert_ne!(site.systems().0, site.first, "the new system runs, in part");
+    let report = outcome(&site.rebuild(), 4, "rolledBack");
+    assert!(report["cause"].as_str().unwrap().contains("lock"), "{report}");
+    assert_eq!(site.systems(), (site.first.clone(), site.first.clone()));
+}

@@ -115,6 +115,12 @@ impl<'a> Drive<'a> {
         self.journal.turned_back.is_some()
     }
 
+    /// The outcome where nothing was activated. That is not so where more orders were given than these, which did nothing:
+    /// one of them was interrupted, nobody knows where, and the whole way back has to be gone.
+    fn unless_begun(&self, idle_orders: u32, outcome: Outcome) -> Outcome {
+        if self.journal.attempts > idle_orders { Outcome::RolledBack } else { outcome }
+    }
+
     /// A failure of this stage: on the way there it turns back, on the way back it is stuck.
     fn failed(&self, cause: String, outcome: Outcome) -> Went {
         if self.is_going_back() { Went::Stuck(cause) } else { Went::Back(TurnedBack { cause, outcome }) }
@@ -161,9 +167,13 @@ impl<'a> Drive<'a> {
         Ok(match self.switcher.carry_out(&mut self.journal, order)? {
             Carried::Running => Went::Running,
             Carried::NotBegun(e) => {
-                self.failed(format!("the switch could not be begun: {}", e.chain()), Outcome::Failed)
+                let outcome = self.unless_begun(1, Outcome::Failed);
+                self.failed(format!("the switch could not be begun: {}", e.chain()), outcome)
             }
-            Carried::Busy => self.failed("another switch of this system is running".into(), Outcome::Busy),
+            Carried::Busy => {
+                let outcome = self.unless_begun(0, Outcome::Busy);
+                self.failed("another switch of this system is running".into(), outcome)
+            }
             Carried::Left => left()?,
             Carried::Ended(end, output) => {
                 let after = system::failed_units()?;
@@ -192,7 +202,10 @@ impl<'a> Drive<'a> {
             Verdict::RebootNeeded => {
                 Went::Settled(Settled { outcome: Outcome::RebootNeeded, cause: None, failed_units: after })
             }
-            Verdict::Busy => self.failed("another switch holds NixOS's own lock".into(), Outcome::Busy),
+            Verdict::Busy => {
+                let outcome = self.unless_begun(1, Outcome::Busy);
+                self.failed("another switch holds NixOS's own lock".into(), outcome)
+            }
             Verdict::Bad(cause) => self.failed(tell::with_output(&cause, output), Outcome::RolledBack),
         }
     }
