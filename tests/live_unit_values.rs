@@ -153,8 +153,7 @@ fn systemd_loads_each_path_as_it_went_in() {
         wanted.sort();
         assert_eq!(needed, wanted, "{unit}");
         let nameable = password.to_string_lossy();
-        let nameable =
-            !nameable.contains(['\n', '\r']) && !nameable.ends_with(|c: char| c.is_whitespace() || c == '\\');
+        let nameable = !nameable.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\');
         let id = warmkeep::credential::id(password);
         let wanted = if nameable { json!([[id, password]]) } else { json!([]) };
         assert_eq!(property(&machine, &unit, "Service", "LoadCredential"), wanted, "{unit}");
@@ -163,6 +162,10 @@ fn systemd_loads_each_path_as_it_went_in() {
         assert_eq!(argv[..2], [WARMKEEP, "--config"]);
         assert_eq!(argv[2].replace("$$", "$"), settings);
     }
+    // They can also be run: systemd hands on what it has loaded in a way of its own.
+    let nothing = "[Service]\nExecStart=\nExecStart=/bin/true\n";
+    machine.write(&format!("{UNITS}/warmkeep-.service.d/nothing.conf"), nothing);
+    machine.sh("systemctl daemon-reload; systemctl start warmkeep-a{0..39} warmkeep-alerts.service");
     let writable = texts(&property(&machine, "warmkeep-alerts.service", "Service", "ReadWritePaths"));
     assert_eq!(writable, [format!("-{state}")]);
     assert_eq!(complaints(&machine), "");
@@ -171,7 +174,7 @@ fn systemd_loads_each_path_as_it_went_in() {
 #[test]
 fn a_unit_finds_its_secrets_and_starts_also_without_one() {
     let Some(machine) = Machine::boot("live_unit_values") else { return };
-    let odd = "/var/keys/it's 100% \"odd\"";
+    let odd = "/var/keys/it's-100%-\"odd\"-ü";
     let mut app = app(Path::new("/srv/data"), Path::new(odd));
     let auth = json!({ "user": "u", "passwordFile": "/var/keys/missing" });
     app["health"]["checks"]["d"] = json!({ "http": { "url": "http://127.0.0.1:1/", "basicAuth": auth } });

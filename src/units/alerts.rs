@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{
-    ALERTS, Directive, Group, Kind, NETWORK, Programs, Settings, Unit, Value, credentials, secrets, stem,
+    ALERTS, Directive, Group, Kind, NETWORK, Programs, Settings, Unit, Value, credentials, escape, secrets,
+    stem,
 };
 use crate::config::model::{Config, Sink};
 use crate::record::layout::Layout;
@@ -117,11 +118,12 @@ fn for_warmkeep_alone(config: &Config, settings: &Settings) -> Vec<Directive> {
 
 /// Folders that are hidden, unless something that the unit needs lies in them.
 fn hidden(config: &Config, settings: &Settings) -> [Directive; 2] {
-    let [program, settings] = settings.paths();
-    let needed = [program, settings, &config.host.state_dir];
-    let free = |folders: &[&str]| {
-        !needed.iter().any(|path| folders.iter().any(|folder| path.starts_with(Path::new(folder))))
-    };
+    let own = settings.paths().into_iter().chain([config.host.state_dir.as_path()]);
+    let read_as_they_are =
+        secrets::of_sinks(&config.alerts).into_iter().filter(|file| escape::file(file).is_none());
+    let needed: Vec<&Path> = own.chain(read_as_they_are).collect();
+    let free =
+        |folders: &[&str]| !needed.iter().any(|path| folders.iter().any(|folder| path.starts_with(folder)));
     let home = if free(&["/home", "/root", "/run/user"]) { "true" } else { "read-only" };
     [
         Directive::new("ProtectHome", Value::Words(home)),

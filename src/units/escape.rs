@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | `ExecStart=`, `Environment=` | taken off | C escapes: `\n`, `\x01` |
 //! | `RequiresMountsFor=`, `ReadWritePaths=` | taken off | the next character as it is |
-//! | `LoadCredential=`, `PathExistsGlob=`, `Description=`, `OnCalendar=` | kept | a character like any other |
+//! | `LoadCredential=` (see `file`), `PathExistsGlob=`, `Description=`, `OnCalendar=` | kept | a character like any other |
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -128,11 +128,12 @@ fn tidy(path: &Path) -> Cow<'_, Path> {
     if odd { path.components().collect::<PathBuf>().into() } else { path.into() }
 }
 
-/// The path of a file, where it can be written as it stands.
+/// The path of a file that is loaded as a credential; `None` where systemd cannot be told of it. It reads any path in one
+/// line, but from 255 on it hands the path to another process of its own in a way that spaces and `\` do not survive,
+/// and the unit does not start.
 pub(super) fn file(path: &Path) -> Option<String> {
     let text = raw(path);
-    let ends_well = !text.ends_with(|c: char| c.is_whitespace() || c == '\\');
-    (ends_well && !text.contains(['\n', '\r'])).then_some(text)
+    (!text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '\\')).then_some(text)
 }
 
 /// A folder in a glob: none of its own characters is a wildcard.

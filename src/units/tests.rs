@@ -137,6 +137,10 @@ fn the_relay_still_reaches_what_lies_in_folders_that_it_would_hide() {
     assert_eq!(hidden("/var/lib/warmkeep"), ["true", "true"]);
     assert_eq!(hidden("/home/me/state"), ["read-only", "true"]);
     assert_eq!(hidden("/var/tmp/state"), ["true", "false"]);
+    let secret =
+        json!({ "s": { "webhook": { "url": "http://127.0.0.1:1/", "bearerFile": "/root/my token" } } });
+    let all = units(&json!({ "alerts": { "sinks": secret } }));
+    assert_eq!(lines(&all["warmkeep-alerts.service"], "ProtectHome"), ["read-only"], "it is no credential");
 }
 
 #[test]
