@@ -133,6 +133,17 @@ fn units(machine: &Machine) -> Vec<(String, String)> {
 const WAITS: &str = "touch /run/waits; until [ -e /run/go ]; do sleep 0.05; done";
 
 impl Night {
+    /// A night whose service was killed while the activation waits.
+    fn killed_during_its_switch() -> Option<Self> {
+        let night = Self::before()?;
+        night.change(|system| system.script("activation", WAITS));
+        night.start();
+        night.wait_for_file("/run/waits");
+        night.machine.sh(&format!("systemctl kill --signal=KILL {NIGHTLY}"));
+        night.machine.wait_for(NIGHTLY, "ActiveState", "failed");
+        Some(night)
+    }
+
     #[track_caller]
     fn wait_for_file(&self, path: &str) {
         let there = || self.machine.run(&["test", "-e", path]).code == 0;
@@ -229,12 +240,7 @@ fn a_night_that_is_stopped_in_the_middle_of_its_switch_is_carried_on_by_the_next
 
 #[test]
 fn a_night_that_is_killed_during_the_switch_is_carried_on_by_the_next_which_waits_for_the_switch() {
-    let Some(night) = Night::before() else { return };
-    night.change(|system| system.script("activation", WAITS));
-    night.start();
-    night.wait_for_file("/run/waits");
-    night.machine.sh(&format!("systemctl kill --signal=KILL {NIGHTLY}"));
-    night.machine.wait_for(NIGHTLY, "ActiveState", "failed");
+    let Some(night) = Night::killed_during_its_switch() else { return };
     let state = night.machine.property("nixos-rebuild-switch-to-configuration.service", "ActiveState");
     assert_eq!(state, "active", "the switch goes on: {}", night.log());
     night.start();
@@ -244,12 +250,7 @@ fn a_night_that_is_killed_during_the_switch_is_carried_on_by_the_next_which_wait
 
 #[test]
 fn a_night_that_leaves_its_unit_says_so_in_one_document_and_goes_on_whatever_its_names_hold() {
-    let Some(night) = Night::before() else { return };
-    night.change(|system| system.script("activation", WAITS));
-    night.start();
-    night.wait_for_file("/run/waits");
-    night.machine.sh(&format!("systemctl kill --signal=KILL {NIGHTLY}"));
-    night.machine.wait_for(NIGHTLY, "ActiveState", "failed");
+    let Some(night) = Night::killed_during_its_switch() else { return };
     let odd = "/etc/odd $HOME/warm%keep.json";
     night.machine.write(odd, &config().to_string());
     let unit = ["systemd-run", "--quiet", "--wait", "--pipe", "--unit=by-hand", "sh", "-c"];
